@@ -1,0 +1,95 @@
+"""Statistics that pass from the simulator to the estimate: what the data made the hardware do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from cimest.network import Network
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """What one layer's data looked like, averaged over the measured samples; every entry from 0 to 1 unless said.
+
+    Parameters
+    ----------
+    input_ones : float
+        Probability that a bit of an input (activation) is one, mean over the bits.
+    error_ones : float
+        Probability that a line is driven in one cycle of an error vector, mean over the cycles.
+    input_zeros, error_zeros : float
+        Fraction of inputs, and of errors at the layer's output, that are zero.
+    conductance : float
+        Mean conductance of the cells, from 0 (smallest) to 1 (largest).
+    updated_up, updated_down : float
+        Fraction of cells that an update pulses up (potentiation) and down (depression).
+    pulses_up, pulses_down : float
+        Mean number of pulses of those cells (1 or more, or 0 where none is updated).
+    longest_up, longest_down : float
+        Mean over the array rows of the largest number of pulses in a row (sets a row's write time).
+    rows_written : float
+        Fraction of array rows that an update writes at all.
+    most_written : float
+        Pulses per update of the most pulsed cell (not bounded by 1); sets the lifetime.
+    """
+
+    input_ones: float = 0.25
+    error_ones: float = 0.1
+    input_zeros: float = 0.4
+    error_zeros: float = 0.4
+    conductance: float = 0.5
+    updated_up: float = 0.05
+    updated_down: float = 0.05
+    pulses_up: float = 1.5
+    pulses_down: float = 1.5
+    longest_up: float = 4.0
+    longest_down: float = 4.0
+    rows_written: float = 1.0
+    most_written: float = 0.5
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activity of every layer with weights, and where it comes from.
+
+    Parameters
+    ----------
+    origin : str
+        `default`, or how it was measured; a result shows it.
+    layers : dict
+        Layer name to `LayerActivity`.
+    """
+
+    origin: str
+    layers: dict[str, LayerActivity] = field(default_factory=dict)
+
+    @classmethod
+    def default(cls, network: Network) -> Activity:
+        """Assumed activity, for an estimate without a run: half-sparse inputs, a tenth of the cells updated (our choice)."""
+        return cls("default", {layer.name: LayerActivity() for layer in network.matrices})
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path, network: Network) -> Activity:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file lacks a layer of the network or holds an unknown entry.
+        """
+        data = json.loads(path.read_text())
+        known = {entry.name for entry in fields(LayerActivity)}
+        layers = {}
+        for name in (layer.name for layer in network.matrices):
+            if name not in data["layers"]:
+                raise ValueError(f"{path}: no activity for layer {name!r}; it holds {', '.join(data['layers'])}")
+            if unknown := set(data["layers"][name]) - known:
+                raise ValueError(f"{path}: unknown entries {sorted(unknown)} in layer {name!r}")
+            layers[name] = LayerActivity(**data["layers"][name])
+        return cls(f"{data['origin']} ({path.name})", layers)

@@ -1,0 +1,65 @@
+"""Where a weight matrix is cut: the row and column blocks whose partial sums meet a converter.
+
+The simulator quantises exactly these blocks, and the estimate prices exactly these arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cimest.network import Conv
+
+
+def by_kernel_position(layer: Conv, rows: int, mapping: str) -> bool:
+    """Whether a layer is cut into one sub-matrix per kernel position.
+
+    Under the mapping `kernel_position` this holds for kernels larger than 1x1 whose unrolled matrix
+    fills at least one array; smaller layers stay unrolled (Peng et al. 2021).
+    """
+    return mapping == "kernel_position" and layer.kernel > 1 and layer.fan_in >= rows
+
+
+def row_edges(layer: Conv, rows: int, mapping: str) -> np.ndarray:
+    """Edges of the row blocks of a layer's matrix: block i holds rows edges[i] to edges[i + 1].
+
+    Parameters
+    ----------
+    layer : Conv
+    rows : int
+        Data rows of an array.
+    mapping : {"unrolled", "kernel_position"}
+
+    Returns
+    -------
+    array of int64, shape (blocks + 1,)
+        Starts with 0 and ends with the fan-in.
+    """
+    group = layer.input[0] if by_kernel_position(layer, rows, mapping) else layer.fan_in
+    starts = [start + offset for start in range(0, layer.fan_in, group) for offset in range(0, group, rows)]
+    return np.array([*starts, layer.fan_in], dtype=np.int64)
+
+
+def column_edges(layer: Conv, columns: int) -> np.ndarray:
+    """Edges of the column blocks of a layer's matrix, which a transposed read sums over."""
+    return np.array([*range(0, layer.fan_out, columns), layer.fan_out], dtype=np.int64)
+
+
+def gradient_edges(vectors: int, rows: int, per_image: int | None) -> np.ndarray:
+    """Edges of the blocks of positions that the weight-gradient unit sums before a converter.
+
+    Parameters
+    ----------
+    vectors : int
+        Input vectors of the whole batch: samples times positions.
+    rows : int
+        Rows of an array of the weight-gradient unit.
+    per_image : int or None
+        Positions of one image if an array never holds two images; None if images share arrays.
+
+    Returns
+    -------
+    array of int64
+    """
+    group = vectors if per_image is None else per_image
+    starts = [start + offset for start in range(0, vectors, group) for offset in range(0, group, rows)]
+    return np.array([*starts, vectors], dtype=np.int64)

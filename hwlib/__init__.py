@@ -1,0 +1,1 @@
+"""hwlib: components, devices and technologies of compute-in-memory chips, each number with its source."""

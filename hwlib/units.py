@@ -1,0 +1,76 @@
+"""Quantities at the edge: text such as `50 ns` becomes an SI float, and back for people to read."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+
+@cache
+def _pint():
+    import pint
+
+    return pint.UnitRegistry(cache_folder=":auto:")
+
+
+def parse(value: Any, unit: str) -> float:
+    """Value in SI of a quantity written as text with a unit, or of a bare number that is SI already.
+
+    Parameters
+    ----------
+    value : str, int or float
+        For example `"50 ns"` or `5e-8`.
+    unit : str
+        The SI unit of the result, for example `s`, `ohm`, `V`, `m`; `bit` for amounts of data.
+
+    Raises
+    ------
+    ValueError
+        If the text is no quantity, or one of another dimension.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"expected a quantity in {unit}, got {value!r}")
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not isinstance(value, str):
+        raise ValueError(f"expected a quantity in {unit} such as '1 {unit}', got {type(value).__name__}")
+    try:
+        return _convert(value, unit)
+    except ValueError:
+        raise
+    except Exception as problem:  # pint raises a dozen kinds, one for each way a text can be wrong
+        raise ValueError(f"{value!r} is not a quantity in {unit}: {problem}") from None
+
+
+@cache
+def _convert(text: str, unit: str) -> float:
+    try:
+        number = float(text)  # `1e-9` is text in YAML 1.1
+    except ValueError:
+        registry = _pint()
+        quantity = registry.Quantity(text)
+        if quantity.dimensionless and unit not in ("", "1"):
+            raise ValueError(f"{text!r} has no unit; expected one of {unit}") from None
+        number = float(quantity.to(registry.Unit(unit)).magnitude)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a finite quantity")
+    return number
+
+
+def quantity(unit: str) -> Any:
+    """Type of a pydantic field that takes a quantity as text and holds SI."""
+    return Annotated[float, BeforeValidator(lambda value: parse(value, unit)), WithJsonSchema({"type": "number", "unit": unit})]
+
+
+PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+
+
+def pretty(value: float, unit: str, digits: int = 3) -> str:
+    """A number for people: `pretty(3.2e-12, "J")` is `3.2 pJ`."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g} {unit}"
+    exponent = min(12, max(-18, 3 * math.floor(math.log10(abs(value)) / 3)))
+    return f"{value / 10.0**exponent:.{digits}g} {PREFIXES[exponent]}{unit}"
