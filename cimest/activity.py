@@ -67,7 +67,7 @@ class Activity:
 
     @classmethod
     def default(cls, network: Network) -> Activity:
-        """Assumed activity, for an estimate without a run: half-sparse inputs, a tenth of the cells updated (our choice)."""
+        """Assumed activity, for an estimate without a run (our choice; see the defaults of `LayerActivity`)."""
         return cls("default", {layer.name: LayerActivity() for layer in network.matrices})
 
     def save(self, path: Path) -> None:

@@ -50,7 +50,8 @@ def check_range(what: str, value: float | np.ndarray, low: float, high: float, u
     smallest, largest = np.min(value), np.max(value)
     if smallest < low or largest > high:
         worst = smallest if smallest < low else largest
-        current.extrapolations.add(f"{what} = {worst:.4g} {unit}".rstrip() + f" lies outside its data ({low:g} to {high:g})")
+        given = f"{what} = {worst:.4g} {unit}".rstrip()
+        current.extrapolations.add(f"{given} lies outside its data ({low:g} to {high:g})")
 
 
 @cache

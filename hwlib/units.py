@@ -52,9 +52,9 @@ def _convert(text: str, unit: str) -> float:
     except ValueError:
         registry = _pint()
         quantity = registry.Quantity(text)
-        if quantity.dimensionless and unit not in ("", "1"):
-            raise ValueError(f"{text!r} has no unit; expected one of {unit}") from None
-        number = float(quantity.to(registry.Unit(unit)).magnitude)
+        if quantity.unitless and unit != "1":
+            raise ValueError(f"{text!r} has no unit; expected a quantity in {unit}") from None
+        number = float(quantity.to("" if unit == "1" else unit).magnitude)
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is not a finite quantity")
     return number
@@ -62,7 +62,8 @@ def _convert(text: str, unit: str) -> float:
 
 def quantity(unit: str) -> Any:
     """Type of a pydantic field that takes a quantity as text and holds SI."""
-    return Annotated[float, BeforeValidator(lambda value: parse(value, unit)), WithJsonSchema({"type": "number", "unit": unit})]
+    read = BeforeValidator(lambda value: parse(value, unit))
+    return Annotated[float, read, WithJsonSchema({"type": "number", "unit": unit})]
 
 
 PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}

@@ -31,7 +31,9 @@ class NonlinearityLabel(BaseModel):
     law: Literal["nonlinearity_label"] = "nonlinearity_label"
     up: float = Field(ge=-9, le=9)
     down: float = Field(ge=-9, le=9)
-    device_to_device: float = Field(0.0, ge=0, le=3, description="standard deviation of one label shift per cell")
+    device_to_device: float = Field(
+        default=0.0, ge=0, le=3, description="standard deviation of one label shift per cell"
+    )
 
 
 class Linear(BaseModel):
@@ -39,7 +41,9 @@ class Linear(BaseModel):
 
     model_config = Strict
     law: Literal["linear"] = "linear"
-    device_to_device: float = Field(0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell")
+    device_to_device: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell"
+    )
 
 
 class SoftBounds(BaseModel):
@@ -50,7 +54,9 @@ class SoftBounds(BaseModel):
 
     model_config = Strict
     law: Literal["soft_bounds"] = "soft_bounds"
-    device_to_device: float = Field(0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell")
+    device_to_device: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell"
+    )
 
 
 UpdateLaw = Annotated[NonlinearityLabel | Linear | SoftBounds, Field(discriminator="law")]
@@ -60,9 +66,10 @@ class CycleToCycle(BaseModel):
     """Randomness of each write: Gaussian, in units of the full conductance range."""
 
     model_config = Strict
-    sigma: float = Field(0.0, ge=0, le=1, description="standard deviation, fraction of the range")
+    sigma: float = Field(default=0.0, ge=0, le=1, description="standard deviation, fraction of the range")
     per: Literal["write", "pulse"] = Field(
-        "write", description="drawn once for each written cell, or for each of its pulses (so it grows as their root)"
+        default="write",
+        description="drawn once for each written cell, or for each of its pulses (so it grows as their root)",
     )
 
 
@@ -90,13 +97,13 @@ class Device(BaseModel):
     update: UpdateLaw
     cycle_to_cycle: CycleToCycle = CycleToCycle()
     endurance: Annotated[quantity("1"), Positive] | None = Field(  # type: ignore[valid-type]
-        None, description="pulses that a cell survives; none if nobody has measured it"
+        default=None, description="pulses that a cell survives; none if nobody has measured it"
     )
-    cell_width: float = Field(4.0, gt=0, description="in feature sizes")
-    cell_height: float = Field(4.0, gt=0, description="in feature sizes")
+    cell_width: float = Field(default=4.0, gt=0, description="in feature sizes")
+    cell_height: float = Field(default=4.0, gt=0, description="in feature sizes")
     series_resistance: Annotated[quantity("ohm"), Field(ge=0)] = 0.0  # type: ignore[valid-type]
     polarisation: Annotated[quantity("C/m^2"), Field(ge=0)] = Field(  # type: ignore[valid-type]
-        0.0, description="remanent polarisation of a ferroelectric gate (C/m²)"
+        default=0.0, description="remanent polarisation of a ferroelectric gate (C/m²)"
     )
     sources: dict[str, str]
 
@@ -170,6 +177,8 @@ def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:
     data = dict(device_data(name))
     for key, value in (changes or {}).items():
         old = data.get(key)
-        same_law = isinstance(old, dict) and isinstance(value, dict) and value.get("law", old.get("law")) == old.get("law")
+        same_law = (
+            isinstance(old, dict) and isinstance(value, dict) and value.get("law", old.get("law")) == old.get("law")
+        )
         data[key] = {**old, **value} if same_law else value  # type: ignore[dict-item]
     return Device.model_validate(data)

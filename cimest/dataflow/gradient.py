@@ -1,0 +1,100 @@
+"""The weight-gradient pass: stored activations times streamed errors in SRAM arrays, and where the sums live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cimest.actions import Action
+from cimest.activity import LayerActivity
+from cimest.dataflow.design import Design
+from cimest.dataflow.matrix import move
+from cimest.mapping.floorplan import Placement, gradient_blocks
+
+PASS = "weight_gradient"
+
+
+def weight_gradient(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Weight gradient of one layer for one sample.
+
+    The bits of the activations are written into the cells: positions along the rows, channels and
+    bits along the columns. For each kernel position and output channel an error vector is applied to
+    the rows, magnitude bit by magnitude bit, positive and negative errors apart. Under the operand
+    policy `once` the stored map stays and the error vector is shifted over it; its rows are then
+    all places of the input map.
+    """
+    chip, layer, schedule = design.chip, placement.layer, design.schedule
+    unit, name = chip.weight_gradient, layer.name
+    once = schedule.operand_writes == "once"
+    images = design.images_at_once
+    stored = layer.input[1] * layer.input[2] if once else layer.positions
+    row_blocks, column_blocks = gradient_blocks(stored * images, layer.input[0], chip)
+    row_blocks = row_blocks / images  # per sample
+    groups = unit.columns_per_adc
+    loads = np.ceil(row_blocks * images * column_blocks / design.gradient_arrays) / images
+
+    vectors = layer.kernel_positions * layer.fan_out * design.error_cycles
+    reads = vectors * row_blocks * column_blocks * groups
+    in_time = vectors * loads * groups
+    columns = layer.input[0] * chip.input_bits / column_blocks / groups
+    active = activity.error_ones * layer.positions / row_blocks
+    products = layer.weights * row_blocks
+    read = {
+        "active_rows": active,
+        "stored_ones": activity.input_ones,
+        "columns": columns,
+        "sense_time": design.sense_time("gradient_adc"),
+    }
+    yield Action(name, PASS, "gradient_array", "read", reads, in_time, read)
+    conversions = products * design.error_cycles * chip.input_bits
+    yield Action(name, PASS, "gradient_adc", "convert", conversions, in_time)
+    once_a_vector = in_time / design.error_cycles
+    yield Action(name, PASS, "gradient_shift_add", "shift_add", conversions, once_a_vector)
+    # Sums of an activation's bit columns join one after the other, then those of other rows and images.
+    yield Action(
+        name,
+        PASS,
+        "gradient_accumulator",
+        "accumulate",
+        products * (chip.input_bits + 1),
+        in_time / design.error_cycles,
+    )
+
+    rows = stored * (1 if once else layer.kernel_positions) * column_blocks
+    flipped = {"flipped": 2 * activity.input_ones * (1 - activity.input_ones)}
+    in_time = rows * unit.columns / chip.bus_bits
+    yield Action(name, PASS, "gradient_array", "write_row", rows, in_time, flipped, pipelined=True)
+    yield from operands(design, placement, 1 if once else layer.kernel_positions)
+    yield from sums(design, placement, loads)
+
+
+def operands(design: Design, placement: Placement, writes: int) -> Iterator[Action]:
+    """Activations and errors on their way to the unit.
+
+    A gradient that is cut into slices, to fit into its buffer, needs one of the operands again for
+    each slice; the smaller one is repeated.
+    """
+    chip, name = design.chip, placement.layer.name
+    activations = design.input_values(placement) * chip.input_bits
+    errors = design.error_bits(placement)
+    slices = design.gradient_slices(placement)
+    repeat_activations = slices * activations + errors <= activations + slices * errors
+    activations = activations * np.where(repeat_activations, slices, 1)[()]
+    errors = errors * np.where(repeat_activations, 1, slices)[()]
+    spilled = (activations + errors) * design.spill()
+    yield from move(design, name, PASS, "dram", "read", spilled)
+    yield from move(design, name, PASS, "global_buffer", "write", spilled)
+    yield from move(design, name, PASS, "global_buffer", "read", activations * writes + errors)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", activations * writes + errors)
+
+
+def sums(design: Design, placement: Placement, loads: float) -> Iterator[Action]:
+    """The running sum of the gradient: in the gradient buffer, or image by image in DRAM."""
+    name = placement.layer.name
+    bits = placement.layer.weights * design.schedule.gradient_bits
+    yield from move(design, name, PASS, "gradient_buffer", "read", bits * loads)
+    yield from move(design, name, PASS, "gradient_buffer", "write", bits * loads)
+    spilled = bits * design.gradient_word_spill()
+    yield from move(design, name, PASS, "dram", "write", spilled)
+    yield from move(design, name, PASS, "dram", "read", spilled)

@@ -1,0 +1,265 @@
+"""The forward and backward passes: matrix-vector products on the arrays, with what is around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from cimest.actions import Action
+from cimest.activity import LayerActivity
+from cimest.config.schema import Adc
+from cimest.dataflow.design import Design
+from cimest.mapping.floorplan import Placement
+from cimest.network import MaxPool
+from hwlib.component import Real
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One way through the arrays: from rows to columns (forward), or transposed (backward)."""
+
+    pass_: str
+    prefix: str  # of the parts that only this direction uses
+    driver: str
+    read: str
+    driven: str  # argument of the array's read: lines that are on
+    sensed: str  # and lines that are sensed
+    adc: Adc
+    cycles: int
+    inputs: int
+    outputs: int
+    in_blocks: Real
+    out_blocks: Real
+    width: Real  # sensed lines of an array
+    ones: float
+    results: int  # values that leave the tiles, per tile along the inputs
+    along: Real  # tiles over which the inputs spread
+    across: Real  # tiles over which the outputs spread
+
+
+def forward_direction(design: Design, placement: Placement, activity: LayerActivity) -> Direction:
+    """Activations on the word lines, currents from the bit lines."""
+    return Direction(
+        pass_="forward",
+        prefix="",
+        driver="wordline_driver",
+        read="read",
+        driven="active_rows",
+        sensed="columns",
+        adc=design.chip.adc,
+        cycles=design.chip.input_bits,
+        inputs=placement.layer.fan_in,
+        outputs=placement.layer.fan_out,
+        in_blocks=placement.row_blocks,
+        out_blocks=placement.column_blocks,
+        width=design.chip.array.columns,
+        ones=activity.input_ones,
+        results=design.output_values(placement),
+        along=placement.tile_rows,
+        across=placement.tile_columns,
+    )
+
+
+def backward_direction(design: Design, placement: Placement, activity: LayerActivity) -> Direction:
+    """Errors on the bit lines, currents from the rows of the same arrays."""
+    return Direction(
+        pass_="backward",
+        prefix="backward_",
+        driver="bitline_driver",
+        read="read_transposed",
+        driven="active_columns",
+        sensed="rows",
+        adc=design.chip.backward_adc,
+        cycles=design.error_cycles,
+        inputs=placement.layer.fan_out,
+        outputs=placement.layer.fan_in,
+        in_blocks=placement.column_blocks,
+        out_blocks=placement.row_blocks,
+        width=design.chip.array.rows,
+        ones=activity.error_ones,
+        results=design.input_values(placement),
+        along=placement.tile_columns,
+        across=placement.tile_rows,
+    )
+
+
+def mux_groups(direction: Direction) -> Real:
+    """Groups in which the sensed lines of an array take their turns at the ADCs; unused groups are skipped."""
+    adcs = np.ceil(direction.width / direction.adc.columns_per_adc)
+    return np.ceil(np.minimum(direction.width, direction.outputs) / adcs)
+
+
+def products(design: Design, placement: Placement, activity: LayerActivity, direction: Direction) -> Iterator[Action]:
+    """Actions of a layer's matrix-vector products, from driven lines to sums over all row blocks.
+
+    The lines of an array share few ADCs: for each group of lines all input bits are applied one
+    after the other, so that one shift-adder serves each ADC.
+    """
+    layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
+    groups = mux_groups(direction)
+    vectors = layer.positions
+    in_time = np.ceil(vectors / placement.copies) * groups
+    reads = vectors * groups * direction.cycles * placement.arrays
+    conversions = vectors * direction.cycles * direction.in_blocks * direction.outputs
+    active = direction.ones * direction.inputs / direction.in_blocks
+    sensed = direction.outputs / direction.out_blocks / groups
+    yield Action(name, pass_, direction.driver, "drive", reads, in_time * direction.cycles, {"active_lines": active})
+    read = {
+        direction.driven: active,
+        direction.sensed: sensed,
+        "mean_conductance": design.conductance(activity.conductance),
+        "sense_time": design.sense_time(direction.prefix + "adc"),
+    }
+    yield Action(name, pass_, "array", direction.read, reads, in_time * direction.cycles, read)
+    yield Action(name, pass_, direction.prefix + "mux", "select", reads / direction.cycles, in_time)
+    yield Action(name, pass_, direction.prefix + "adc", "convert", conversions, in_time * direction.cycles)
+    # The shift-adder works while the next bit is read; only after the last one does it show.
+    yield Action(name, pass_, direction.prefix + "shift_add", "shift_add", conversions, in_time)
+    trees = vectors * direction.outputs * (direction.in_blocks - direction.along)
+    shown = np.where(direction.in_blocks > direction.along, in_time, 0)[()]
+    yield Action(name, pass_, "adder_tree", "add", trees / np.maximum(design.plan.arrays_per_tile - 1, 1), shown)
+
+
+def partial_sum_bits(design: Design, direction: Direction) -> Real:
+    """Word of a sum over the row blocks of one tile."""
+    inputs = np.ceil(direction.in_blocks / direction.along)
+    return direction.adc.bits + design.chip.input_bits + np.ceil(np.log2(inputs))
+
+
+def traffic(
+    design: Design, placement: Placement, direction: Direction, fetched_bits: Real, word: int, returned: int
+) -> Iterator[Action]:
+    """Operands from the global buffer to the arrays, partial sums back, where tiles' sums join.
+
+    Parameters
+    ----------
+    fetched_bits : float or array
+        Operand bits fetched from the global buffer.
+    word : int
+        Bits of an operand, and of a result once it is quantised.
+    returned : int
+        Results that go back to the global buffer, after pooling.
+    """
+    layer, tiles = placement.layer, placement.tiles
+    name, pass_ = layer.name, direction.pass_
+    spread = layer.positions * direction.inputs * word * direction.across
+    arriving = fetched_bits * direction.across
+    sum_bits = partial_sum_bits(design, direction)
+    collected = (
+        layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + design.chip.input_bits)
+    )
+    yield from move(design, name, pass_, "global_buffer", "read", fetched_bits)
+    yield from move(design, name, pass_, "chip_interconnect", "transfer", arriving)
+    yield from move(design, name, pass_, "tile_buffer", "write", arriving, tiles)
+    yield from move(design, name, pass_, "tile_buffer", "read", spread, tiles)
+    yield from move(design, name, pass_, "tile_interconnect", "transfer", spread + collected, tiles)
+    yield from move(
+        design, name, pass_, "chip_interconnect", "transfer", direction.results * direction.along * sum_bits
+    )
+    joined = direction.results * (direction.along - 1)
+    lanes = np.maximum(1, design.chip.bus_bits // sum_bits)
+    yield Action(name, pass_, "chip_accumulator", "accumulate", joined, joined / lanes, pipelined=True, transfer=True)
+    yield from move(design, name, pass_, "global_buffer", "write", returned * word)
+
+
+def window_fetches(design: Design, placement: Placement) -> Real:
+    """Activations fetched: each once if the kernel's lines fit into the tile buffers, else for every window."""
+    layer = placement.layer
+    lines = layer.kernel * layer.input[2] * layer.input[0] * design.chip.input_bits
+    fits = lines <= design.chip.tile.buffer * placement.tile_rows
+    return np.where(fits, design.input_values(placement), layer.positions * layer.fan_in)[()]
+
+
+def forward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Forward pass of one layer for one sample, with rectifier, pooling and the way of its activations."""
+    chip, layer = design.chip, placement.layer
+    name = layer.name
+    word = chip.input_bits
+    direction = forward_direction(design, placement, activity)
+    stored = design.stored_values(placement)
+    inputs = design.input_values(placement) * word
+    yield from products(design, placement, activity, direction)
+    yield from digital(design, placement)
+    yield from traffic(design, placement, direction, window_fetches(design, placement) * word, word, stored)
+    yield from move(design, name, "forward", "global_buffer", "write", design.index_bits(placement))
+    first = layer is design.network.matrices[0]
+    if first or design.schedule.activations == "dram":
+        yield from move(design, name, "forward", "dram", "read", inputs)
+        yield from move(design, name, "forward", "global_buffer", "write", inputs)
+    if design.schedule.activations == "dram":
+        yield from move(design, name, "forward", "dram", "write", stored * word)
+    elif not first:  # what the weight gradient needs and the buffer cannot keep; images are in the DRAM already
+        yield from move(design, name, "forward", "dram", "write", inputs * design.spill())
+
+
+def digital(design: Design, placement: Placement) -> Iterator[Action]:
+    """Rectifier and pooling, as many side by side as the bus delivers."""
+    units = np.maximum(1, design.chip.bus_bits // design.chip.input_bits)
+    for layer in design.following(placement):
+        count = prod(layer.output)
+        part, action = ("max_pool", "pool") if isinstance(layer, MaxPool) else ("relu", "apply")
+        yield Action(placement.layer.name, "forward", part, action, count, count / units, pipelined=True, transfer=True)
+
+
+def backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Backward pass of one layer for one sample: errors at its output to errors at its input.
+
+    The products of a convolution overlap in the input map.
+    """
+    chip, layer = design.chip, placement.layer
+    name = layer.name
+    direction = backward_direction(design, placement, activity)
+    errors, inputs = design.error_bits(placement), design.input_values(placement)
+    yield from products(design, placement, activity, direction)
+    yield from overlap_add(design, placement, direction)
+    yield from traffic(design, placement, direction, errors, chip.error_bits, inputs)
+    if design.schedule.activations == "dram":
+        yield from move(design, name, "backward", "dram", "read", errors)
+    # Errors wait for the weight gradient; those that the loss unit made are written here too.
+    made_by_loss = errors if layer is design.network.matrices[-1] else 0
+    yield from move(
+        design, name, "backward", "dram", "write", (inputs * chip.error_bits + made_by_loss) * design.spill()
+    )
+
+
+def overlap_add(design: Design, placement: Placement, direction: Direction) -> Iterator[Action]:
+    """Products that fall on the same place of the input map are added up in the tile's buffer as they come."""
+    layer, tiles = placement.layer, placement.tiles
+    added = np.maximum(0, layer.positions * layer.fan_in - direction.results) * direction.along
+    bits = partial_sum_bits(design, direction)
+    lanes = np.maximum(1, design.chip.tile.bus_bits // bits)
+    yield Action(
+        layer.name,
+        "backward",
+        "tile_accumulator",
+        "accumulate",
+        added,
+        added / lanes / tiles,
+        pipelined=True,
+        transfer=True,
+    )
+    yield from move(design, layer.name, "backward", "tile_buffer", "read", added * bits, tiles)
+    yield from move(design, layer.name, "backward", "tile_buffer", "write", added * bits, tiles)
+
+
+def move(
+    design: Design, layer: str, pass_: str, part: str, action: str, bits: Real, instances: Real = 1.0
+) -> Iterator[Action]:
+    """Bits through a memory or wire, word by word; `instances` work side by side.
+
+    Words of the chip's memories and wires follow one another in each clock cycle; DRAM is priced by the bit.
+    """
+    chip = design.chip
+    words = {
+        "global_buffer": chip.global_buffer.word_bits,
+        "chip_interconnect": chip.bus_bits,
+        "tile_buffer": chip.tile.bus_bits,
+        "tile_interconnect": chip.tile.bus_bits,
+        "gradient_buffer": chip.bus_bits,
+        "dram": 1,
+    }
+    count = bits / words[part]
+    yield Action(layer, pass_, part, action, count, count / instances, pipelined=part != "dram", transfer=True)

@@ -1,0 +1,56 @@
+"""The weight-update pass: the rule's digital work, then pulses, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cimest.actions import Action
+from cimest.activity import LayerActivity
+from cimest.dataflow.design import Design
+from cimest.dataflow.matrix import move
+from cimest.mapping.floorplan import Placement
+
+PASS = "weight_update"
+
+
+def weight_update(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Update of one layer's weights, a batch's share for one sample.
+
+    Each weight's step becomes a number of pulses, which travels to its tile. A row's cells are
+    pulsed together, first up, then down, each as often as the largest number in the row.
+    """
+    chip, layer, batch = design.chip, placement.layer, design.batch
+    name = layer.name
+    share = placement.copies / batch
+    pulse_bits = np.ceil(np.log2(chip.device.states)) + 1
+    units = np.maximum(1, chip.bus_bits // design.schedule.gradient_bits)
+    converted = layer.weights / batch
+    kept = layer.weights * design.schedule.gradient_bits * (1 - design.gradient_word_spill())
+    yield from move(design, name, PASS, "gradient_buffer", "read", kept / batch)
+    yield Action(name, PASS, "update_control", "convert", converted, converted / units, pipelined=True)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", layer.weights * share * pulse_bits)
+    yield from move(
+        design, name, PASS, "tile_interconnect", "transfer", layer.weights * share * pulse_bits, placement.tiles
+    )
+    rows = layer.fan_in * placement.column_blocks * share * activity.rows_written
+    side_by_side = np.minimum(placement.arrays * placement.copies, chip.update_arrays)
+    cells = layer.fan_out / placement.column_blocks / max(activity.rows_written, 1e-12)
+    pulses = {
+        "cells_up": cells * activity.updated_up,
+        "cells_down": cells * activity.updated_down,
+        "pulses_up": activity.pulses_up,
+        "pulses_down": activity.pulses_down,
+        "longest_up": activity.longest_up,
+        "longest_down": activity.longest_down,
+    }
+    in_time = rows / side_by_side
+    slots = activity.longest_up + activity.longest_down
+    yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
+    yield Action(name, PASS, "pulse_generator", "load", rows, in_time)
+    yield Action(name, PASS, "pulse_generator", "pulse", rows * slots)  # its time is that of the array's pulses
+    driven = np.minimum(layer.fan_out, chip.array.columns)
+    yield Action(name, PASS, "write_driver", "pulse", rows * slots, 0.0, {"lines_driven": driven})
+    conductance = design.conductance(activity.conductance)
+    yield Action(name, PASS, "array", "write_row", rows, in_time, {**pulses, "mean_conductance": conductance})

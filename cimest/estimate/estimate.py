@@ -1,0 +1,174 @@
+"""Counts times costs: energy and time of each layer, pass and component, area and leakage of each component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cimest.actions import PASSES, Action
+from cimest.mapping.parts import Part
+from hwlib.component import Cost, Real
+from hwlib.technology import Technology
+
+Cell = tuple[str, str, str]
+"""Layer, pass, component."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one training sample costs, and what the chip takes.
+
+    Parameters
+    ----------
+    layers : tuple of str
+    energy, latency, count : dict
+        Cell to dynamic energy [J], exposed time [s] and number of actions, all per training sample.
+    area, leakage : dict
+        Component to silicon area [m²] and leakage power [W], all instances together.
+    boundary : dict
+        Component to the smallest boundary that includes it.
+    """
+
+    layers: tuple[str, ...]
+    boundary: dict[str, str]
+    area: dict[str, Real]
+    leakage: dict[str, Real]
+    energy: dict[Cell, Real] = field(default_factory=dict)
+    latency: dict[Cell, Real] = field(default_factory=dict)
+    count: dict[Cell, Real] = field(default_factory=dict)
+
+    def time(self, layer: str | None = None, pass_: str | None = None) -> Real:
+        """Exposed time of a training sample, of one layer or pass or of all. [s]"""
+        return sum(
+            value
+            for (its_layer, its_pass, _), value in self.latency.items()
+            if layer in (None, its_layer) and pass_ in (None, its_pass)
+        )
+
+    def leakage_energy(self) -> dict[Cell, Real]:
+        """Energy that each component leaks during each layer's passes: every part is powered all the time. [J]"""
+        times: dict[tuple[str, str], Real] = {}
+        for (layer, pass_, _), latency in self.latency.items():
+            times[layer, pass_] = times.get((layer, pass_), 0.0) + latency
+        return {
+            (layer, pass_, part): power * time
+            for (layer, pass_), time in times.items()
+            for part, power in self.leakage.items()
+        }
+
+    def dataset(self):
+        """The estimate as an `xarray.Dataset` with dimensions layer, pass and component."""
+        import xarray as xr
+
+        components = list(self.boundary)
+        index = {name: i for i, name in enumerate(components)}
+        shape = (len(self.layers), len(PASSES), len(components))
+
+        def filled(cells: Mapping[Cell, Real]) -> np.ndarray:
+            values = np.zeros(shape)
+            for (layer, pass_, part), value in cells.items():
+                values[self.layers.index(layer), PASSES.index(pass_), index[part]] = value
+            return values
+
+        dims = ("layer", "pass", "component")
+        tables = {
+            "energy": (self.energy, "J", "dynamic energy per training sample"),
+            "leakage_energy": (self.leakage_energy(), "J", "leakage energy per training sample"),
+            "latency": (self.latency, "s", "exposed time per training sample"),
+            "count": (self.count, "1", "actions per training sample"),
+        }
+        variables = {
+            name: (dims, filled(cells), {"units": unit, "long_name": text})
+            for name, (cells, unit, text) in tables.items()
+        }
+        per_component = {
+            "area": ("component", [float(self.area[name]) for name in components], {"units": "m²"}),
+            "leakage": ("component", [float(self.leakage[name]) for name in components], {"units": "W"}),
+        }
+        coordinates = {
+            "layer": list(self.layers),
+            "pass": list(PASSES),
+            "component": components,
+            "boundary": ("component", [self.boundary[name] for name in components]),
+        }
+        return xr.Dataset({**variables, **per_component}, coords=coordinates)
+
+
+def price(
+    actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology, layers: tuple[str, ...], overlap: bool
+) -> Estimate:
+    """Price a table of action counts.
+
+    Parameters
+    ----------
+    actions : iterable of Action
+    parts : mapping
+        The chip's inventory.
+    tech : Technology
+    layers : tuple of str
+        Names in order.
+    overlap : bool
+        Whether the transfers of a layer's pass hide behind its computation. Then only what they take
+        longer shows, shared among them in proportion.
+    """
+    estimate = Estimate(
+        layers=layers,
+        boundary={name: part.boundary for name, part in parts.items()},
+        area={name: part.count * part.component.area(tech) for name, part in parts.items()},
+        leakage={name: part.count * part.component.leakage(tech) for name, part in parts.items()},
+    )
+    compute: dict[tuple[str, str], Real] = {}
+    transfers: dict[Cell, Real] = {}
+    for row, cost in costs(actions, parts, tech):
+        cell = (row.layer, row.pass_, row.part)
+        estimate.energy[cell] = estimate.energy.get(cell, 0.0) + row.count * cost.energy
+        estimate.count[cell] = estimate.count.get(cell, 0.0) + row.count
+        time = duration(row, cost, tech)
+        if row.transfer:
+            transfers[cell] = transfers.get(cell, 0.0) + time
+        else:
+            estimate.latency[cell] = estimate.latency.get(cell, 0.0) + time
+            compute[cell[:2]] = compute.get(cell[:2], 0.0) + time
+    totals: dict[tuple[str, str], Real] = {}
+    for cell, time in transfers.items():
+        totals[cell[:2]] = totals.get(cell[:2], 0.0) + time
+    for cell, time in transfers.items():
+        total = totals[cell[:2]]
+        hidden = np.minimum(total, compute.get(cell[:2], 0.0)) if overlap else 0.0
+        shown = time * (total - hidden) / np.maximum(total, 1e-30)
+        estimate.latency[cell] = estimate.latency.get(cell, 0.0) + shown
+    return estimate
+
+
+def costs(actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology) -> Iterator[tuple[Action, Cost]]:
+    """Each row with the cost of one of its actions.
+
+    Rows of the same action are priced in one call: their arguments become arrays with a leading axis.
+    """
+    alike: dict[tuple[str, str], list[Action]] = {}
+    for row in actions:
+        alike.setdefault((row.part, row.action), []).append(row)
+    for (part, action), rows in alike.items():
+        stacked = {name: _stack([row.arguments[name] for row in rows]) for name in rows[0].arguments}
+        cost = parts[part].component.cost(tech, action, **stacked)
+        for i, row in enumerate(rows):
+            yield (
+                row,
+                Cost(*(value[i] if stacked and np.ndim(value) else value for value in (cost.energy, cost.latency))),
+            )
+
+
+def _stack(values: list[Real]) -> np.ndarray:
+    return np.stack(np.broadcast_arrays(*values))
+
+
+def duration(row: Action, cost: Cost, tech: Technology) -> Real:
+    """Time that a row of the table takes. [s]
+
+    Pipelined actions start one in each clock cycle, so the latency of one is added once.
+    """
+    if not row.pipelined:
+        return row.serial * cost.latency
+    return row.serial / tech.clock + np.minimum(row.serial, 1) * cost.latency

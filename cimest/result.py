@@ -1,0 +1,63 @@
+"""The result of a run or estimate as plain data: what goes into result.json."""
+
+from __future__ import annotations
+
+import math
+import platform
+from typing import Any
+
+import numpy as np
+
+import cimest
+from cimest.actions import PASSES
+from cimest.activity import Activity
+from cimest.estimate import Estimate
+from hwlib.provenance import Record
+
+
+def breakdown(estimate: Estimate) -> dict[str, Any]:
+    """Energy, leakage and time by pass and by component, area by component; each sums to the metrics' total."""
+    leaked = estimate.leakage_energy()
+    by_pass = {name: {"energy_j": 0.0, "leakage_energy_j": 0.0, "latency_s": 0.0} for name in PASSES}
+    by_component = {
+        name: {
+            "boundary": boundary,
+            "energy_j": 0.0,
+            "leakage_energy_j": 0.0,
+            "latency_s": 0.0,
+            "area_mm2": estimate.area[name] * 1e6,
+        }
+        for name, boundary in estimate.boundary.items()
+    }
+    for key, cells in (("energy_j", estimate.energy), ("leakage_energy_j", leaked), ("latency_s", estimate.latency)):
+        for (_, pass_, part), value in cells.items():
+            by_pass[pass_][key] += value
+            by_component[part][key] += value
+    return {"pass": by_pass, "component": by_component}
+
+
+def provenance(record: Record, activity: Activity, seed: int, defaults: list[str]) -> dict[str, Any]:
+    """Version, seed, sources, origin of the activity, values nobody set, and the machine."""
+    return {
+        "version": cimest.__version__,
+        "seed": seed,
+        "sources": sorted(record.sources),
+        "activity": activity.origin,
+        "defaults": defaults,
+        "machine": {"python": platform.python_version(), "numpy": np.__version__, "processor": platform.machine()},
+    }
+
+
+def plain(value: Any) -> Any:
+    """The same data in types that JSON knows; what is not finite becomes text, since JSON has no word for it."""
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

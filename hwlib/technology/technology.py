@@ -1,0 +1,214 @@
+"""`Technology`: one node's transistors, wires and supply, loaded from the node's YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hwlib.component import Real
+from hwlib.provenance import check_range, uses
+from hwlib.registry import UnknownName
+
+ROADMAPS = ("hp", "lstp")
+
+ALPHA = 1.3
+"""Exponent of the drive current over the gate overdrive. Our choice: the usual value of short channels
+(alpha-power law, sakurai1990alpha)."""
+
+WIRE_TEMPERATURE_COEFFICIENT = 0.00451
+"""Relative growth of a wire's resistivity with temperature (peng2021neurosim_v2). [1/K]"""
+
+
+@dataclass(frozen=True)
+class Technology:
+    """One node at one temperature and supply.
+
+    `temperature` and `vdd`, and with them the currents, may be arrays. Currents and gate capacitances
+    are per metre of channel width, which is the surface of the fins where there are fins.
+
+    Parameters
+    ----------
+    name : str
+        For example `22nm`.
+    roadmap : str
+        `hp` (high performance) or `lstp` (low standby power).
+    node : float
+        Feature size F. [m]
+    temperature : float or array
+        [K]
+    vdd : float or array
+        Supply voltage. [V]
+    vth : float
+        Threshold voltage. [V]
+    gate_length : float
+        Physical gate length. [m]
+    gate_capacitance_ideal, gate_capacitance_fringe, gate_capacitance_overlap : float
+        Parts of the gate capacitance. [F/m]
+    pn_ratio : float
+        Width of a p-type over that of the n-type it is paired with.
+    resistance_factor : float
+        Effective switching resistance over vdd / on-current.
+    on_current_n, on_current_p, off_current_n, off_current_p : float or array
+        [A/m]
+    finfet : bool
+        Whether transistors have fins; if not, the three sizes of fins are zero.
+    fin_height, fin_width, fin_pitch : float
+        [m]
+    wire_width : float
+        [m]
+    wire_aspect_ratio : float
+        Height over width.
+    wire_resistivity : float or array
+        At this temperature. [ohm m]
+    wire_capacitance : float
+        [F/m]
+    clock : float
+        Clock frequency. [Hz]
+    """
+
+    name: str
+    roadmap: str
+    node: float
+    temperature: Real
+    vdd: Real
+    vth: float
+    gate_length: float
+    gate_capacitance_ideal: float
+    gate_capacitance_fringe: float
+    gate_capacitance_overlap: float
+    pn_ratio: float
+    resistance_factor: float
+    on_current_n: Real
+    on_current_p: Real
+    off_current_n: Real
+    off_current_p: Real
+    finfet: bool
+    fin_height: float
+    fin_width: float
+    fin_pitch: float
+    wire_width: float
+    wire_aspect_ratio: float
+    wire_resistivity: Real
+    wire_capacitance: float
+    clock: Real = 1e9
+
+    @property
+    def junction_capacitance(self) -> Real:
+        """Drain to bulk, by area, under the reverse bias of the supply (peng2021neurosim_v2). [F/m²]"""
+        return 1e-3 / (1 + self.vdd / 0.9) ** 0.5
+
+    @property
+    def sidewall_capacitance(self) -> Real:
+        """Drain to bulk, by perimeter (peng2021neurosim_v2). [F/m]"""
+        return 2.5e-10 / (1 + self.vdd / 0.9) ** 0.33
+
+    @property
+    def channel_capacitance(self) -> Real:
+        """Drain to channel, by width (peng2021neurosim_v2). [F/m]"""
+        return 0.5e-10 / (1 + self.vdd / 0.9) ** 0.33
+
+    @property
+    def wire_resistance(self) -> Real:
+        """Of a wire of minimum width. [ohm/m]"""
+        return self.wire_resistivity / (self.wire_width**2 * self.wire_aspect_ratio)
+
+
+@cache
+def _files() -> dict[str, Any]:
+    folder = resources.files("hwlib.technology").joinpath("data")
+    return {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
+
+
+@cache
+def _data(name: str) -> dict[str, Any]:
+    with _files()[name].open("rb") as file:
+        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def technology_names() -> list[str]:
+    """Names of the nodes, smallest first."""
+    return sorted(_files(), key=lambda name: int(name.removesuffix("nm")))
+
+
+def load_technology(
+    name: str, roadmap: str = "lstp", temperature: Real = 300.0, supply: Real | None = None, clock: Real = 1e9
+) -> Technology:
+    """A node's technology at a temperature and supply voltage.
+
+    Currents are linear in temperature between the tabulated 300 and 400 K and constant beyond. On-currents
+    follow (supply - vth)^1.3 (alpha-power law); thresholds and off-currents do not move with the supply. Both
+    are our choices where the source has nothing.
+
+    Parameters
+    ----------
+    name : str
+        One of `technology_names()`; `22 nm` is `22nm`.
+    roadmap : str
+        `hp` or `lstp`.
+    temperature : float or array
+        Data hold from 300 to 400 K. [K]
+    supply : float or array, optional
+        Supply voltage, by default the node's own; data hold from 0.6 to 1.2 of that. [V]
+    clock : float or array
+        Clock frequency. [Hz]
+
+    Raises
+    ------
+    UnknownName
+        For an unknown node or roadmap.
+    ValueError
+        If the supply does not exceed the threshold.
+    """
+    key = name.replace(" ", "").lower()
+    if key not in _files():
+        raise UnknownName("technology", name, _files())
+    if roadmap not in ROADMAPS:
+        raise UnknownName("roadmap", roadmap, ROADMAPS)
+    data = _data(key)
+    mos, wire, fins = data[roadmap], data["wire"], data.get("fins", {})
+    vdd = mos["vdd"] if supply is None else supply
+    if np.any(np.asarray(vdd) <= mos["vth"]):
+        raise ValueError(f"a supply of {np.min(vdd):g} V does not exceed the threshold of {key}, {mos['vth']:g} V")
+    uses(data["source"])
+    coldest, hottest = data["range"]["temperature"]
+    check_range("temperature", temperature, coldest, hottest, "K")
+    if supply is not None:
+        uses("sakurai1990alpha")
+        check_range("supply over nominal", np.asarray(vdd) / mos["vdd"], 0.6, 1.2)
+    warmth = np.clip((temperature - coldest) / (hottest - coldest), 0.0, 1.0)
+    overdrive = ((vdd - mos["vth"]) / (mos["vdd"] - mos["vth"])) ** ALPHA
+
+    def at_temperature(current: str, polarity: str) -> Real:
+        cold, hot = mos[current][polarity]
+        return cold + (hot - cold) * warmth
+
+    return Technology(
+        name=key,
+        roadmap=roadmap,
+        node=data["node"],
+        temperature=temperature,
+        vdd=vdd,
+        vth=mos["vth"],
+        gate_length=mos["gate_length"],
+        **{f"gate_capacitance_{part}": value for part, value in mos["gate_capacitance"].items()},
+        pn_ratio=mos["pn_ratio"],
+        resistance_factor=mos["resistance_factor"],
+        on_current_n=at_temperature("on_current", "n") * overdrive,
+        on_current_p=at_temperature("on_current", "p") * overdrive,
+        off_current_n=at_temperature("off_current", "n"),
+        off_current_p=at_temperature("off_current", "p"),
+        finfet=bool(fins),
+        fin_height=fins.get("height", 0.0),
+        fin_width=fins.get("width", 0.0),
+        fin_pitch=fins.get("pitch", 0.0),
+        wire_width=wire["width"],
+        wire_aspect_ratio=wire["aspect_ratio"],
+        wire_resistivity=wire["resistivity"] * (1 + WIRE_TEMPERATURE_COEFFICIENT * (temperature - coldest)),
+        wire_capacitance=wire["capacitance"],
+        clock=clock,
+    )
