@@ -11,12 +11,13 @@ from hwlib.units import quantity
 
 Size = Annotated[quantity("bit"), Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, values do not change afterwards."""
+    """Base of all sections: unknown keys are refused, values are finite and do not change afterwards."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NetworkChoice(BaseModel):
@@ -77,7 +78,9 @@ class WeightGradient(Section):
     unit: Literal["sram_cim"] = "sram_cim"
     rows: int = Field(128, ge=2, le=4096)
     columns: int = Field(128, ge=2, le=4096)
-    arrays: int | Literal["auto"] = Field("auto", description="arrays of the unit; auto: as many as the largest layer fills")
+    arrays: Count | Literal["auto"] = Field(
+        "auto", description="arrays of the unit; auto: as many as one image fills in the largest convolution"
+    )
     adc_kind: Literal["flash", "sar"] = "flash"
     adc_bits: int = Field(4, ge=1, le=12)
     columns_per_adc: int = Field(8, ge=1)
@@ -89,7 +92,7 @@ class Hierarchy(Section):
     """How arrays are grouped: arrays in a PE, PEs in a tile; a tile belongs to one layer."""
 
     arrays_per_pe: int = Field(4, ge=1)
-    pes: int | Literal["auto"] = Field("auto", description="PEs of a tile; auto: what leaves the fewest arrays empty")
+    pes: Count | Literal["auto"] = Field("auto", description="PEs of a tile; auto: the most that keep four fifths of the arrays in use")
     buffer: Size = Field(8 * 2.0**14, description="input buffer of a tile")
     bus_bits: int = Field(256, ge=8, description="width of the H-tree inside a tile")
 
@@ -183,6 +186,7 @@ class Gradient(Section):
     accumulate: Literal["dram", "on_chip"] | None = Field(
         None, description="dram: each image's gradient goes out and back; on_chip: in the gradient buffer"
     )
+    bits: int = Field(16, ge=4, le=32, description="word in which gradients are summed and handed to the rule")
 
 
 class Dataflow(Section):

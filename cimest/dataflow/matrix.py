@@ -184,15 +184,17 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     yield from products(design, placement, activity, direction)
     yield from digital(design, placement)
     yield from traffic(design, placement, direction, window_fetches(design, placement) * word, word, stored)
-    yield from move(design, name, "forward", "global_buffer", "write", design.index_bits(placement))
-    first = layer is design.network.matrices[0]
+    places = design.index_bits(placement)
+    yield from move(design, name, "forward", "global_buffer", "write", places)
+    first, last = layer is design.network.matrices[0], layer is design.network.matrices[-1]
     if first or design.schedule.activations == "dram":
         yield from move(design, name, "forward", "dram", "read", inputs)
         yield from move(design, name, "forward", "global_buffer", "write", inputs)
     if design.schedule.activations == "dram":
-        yield from move(design, name, "forward", "dram", "write", stored * word)
-    elif not first:  # what the weight gradient needs and the buffer cannot keep; images are in the DRAM already
-        yield from move(design, name, "forward", "dram", "write", inputs * design.spill())
+        leaving = places + (0 if last else stored * word)  # the last layer's outputs go to the loss unit
+    else:  # what the weight gradient needs and the buffer cannot keep; images are in the DRAM already
+        leaving = (places + (0 if first else inputs)) * design.spill()
+    yield from move(design, name, "forward", "dram", "write", leaving)
 
 
 def digital(design: Design, placement: Placement) -> Iterator[Action]:

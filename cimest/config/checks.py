@@ -1,0 +1,188 @@
+"""Checks that the schema cannot make: names, the options of what they name, device files, sizes that do not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cimest.config.document import Entry, read_file
+from cimest.config.messages import ConfigError, Problem, no_file
+from cimest.config.schema import Device, Experiment
+from cimest.config.sections import options_model, sections_of
+from cimest.config.validation import expand, explain
+from hwlib.devices import load_device
+from hwlib.registry import Registry, UnknownName, suggestion
+
+DEVICE = ("chip", "device")
+
+
+def unknown_name(error: UnknownName, entry: Entry, path: tuple[str, ...]) -> Problem:
+    """The problem of a name that nothing has."""
+    message = f"no {error.kind} is named {error.name!r}"
+    return Problem(entry.place, ".".join(path), message, suggestion(error.name, error.allowed), error.name)
+
+
+def device(entry: Entry, folder: Callable[[Entry], Path]) -> tuple[Device | None, list[Problem]]:
+    """The device of an experiment.
+
+    Parameters
+    ----------
+    entry : Entry
+        `{base: NAME or FILE, ...changes}`, or a whole record.
+    folder : function
+        Folder from which relative paths start, of an entry.
+
+    Returns
+    -------
+    Device or None, list of Problem
+        None if there are problems.
+    """
+    models = sections_of(Device)
+    if not isinstance(entry.value, dict):
+        return None, [
+            Problem(entry.place, "chip.device", "is not a device", "write a name, a YAML file, or {base: NAME, ...}")
+        ]
+    if "base" not in entry.value:
+        try:
+            return Device.model_validate(entry.plain), []
+        except ValidationError as error:
+            return None, explain(error, entry, models, DEVICE)
+    base = entry.value["base"]
+    name, origin, problems = base.value, entry, []  # type: Any, Entry, list[Problem]
+    if not isinstance(name, str):
+        return None, [
+            Problem(base.place, "chip.device.base", "is not the name of a device, or a YAML file", value=base.plain)
+        ]
+    if name.endswith((".yaml", ".yml")):
+        file = folder(base) / name
+        if not file.is_file():
+            return None, [Problem(base.place, "chip.device.base", no_file(file), value=name)]
+        try:
+            origin, problems = read_file(file)
+        except ConfigError as error:
+            return None, error.problems
+        name = str(file)
+        origin = expand(origin, (Device,), DEVICE, problems)
+    changes = Entry({key: child for key, child in entry.value.items() if key != "base"}, entry.place, entry.key)
+    if problems:
+        return None, problems
+    try:
+        return load_device(name, changes.plain), []
+    except UnknownName as error:
+        return None, [unknown_name(error, base, (*DEVICE, "base"))]
+    except ValidationError as error:
+        return None, explain(error, _overlaid(origin, changes), models, DEVICE)
+
+
+def _overlaid(old: Entry, new: Entry) -> Entry:
+    """Entries of two mappings, so that each error is found where its value was written last."""
+    if not (isinstance(old.value, dict) and isinstance(new.value, dict)):
+        return new
+    merged = {key: _overlaid(old.value[key], new.value[key]) if key in old.value and key in new.value else entry
+              for key, entry in (old.value | new.value).items()}  # fmt: skip
+    return Entry(merged, old.place, old.key)
+
+
+def names(root: Entry) -> list[Problem]:
+    """Names of the network, the data set, the rule and the technology, and the options of the network and the rule.
+
+    Parameters
+    ----------
+    root : Entry
+        The experiment with its short forms written out; what has the wrong form is left to the schema.
+    """
+    from cimest.datasets import DATASETS
+    from cimest.network import NETWORKS
+    from cimest.rules import RULES
+    from hwlib.technology import technology_names
+
+    problems: list[Problem] = []
+    dataset = _named(root, ("dataset", "name"), DATASETS, problems)
+    network = _named(root, ("network", "name"), NETWORKS, problems)
+    rule = _named(root, ("training", "rule", "name"), RULES, problems)
+    if network and _options_fit(root, ("network",), network, problems) and dataset:
+        _try(root, ("network",), lambda **options: network(dataset.shape, dataset.classes, **options), problems)
+    if rule and _options_fit(root, ("training", "rule"), rule, problems):
+        _try(root, ("training", "rule"), rule, problems)
+    technology = root.at(("chip", "technology"))
+    if technology and isinstance(technology.value, str):
+        allowed = technology_names()
+        if technology.value.replace(" ", "").lower() not in allowed:
+            problems.append(
+                unknown_name(UnknownName("technology", technology.value, allowed), technology, ("chip", "technology"))
+            )
+    return problems
+
+
+def _named(root: Entry, path: tuple[str, ...], registry: Registry[Any], problems: list[Problem]) -> Any:
+    """What a name stands for; None if there is no name or nothing has it."""
+    entry = root.at(path)
+    if entry is None or not isinstance(entry.value, str):
+        return None
+    try:
+        return registry.get(entry.value)
+    except UnknownName as error:
+        problems.append(unknown_name(error, entry, path))
+        return None
+
+
+def _options_fit(root: Entry, path: tuple[str, ...], thing: Callable[..., Any], problems: list[Problem]) -> bool:
+    """Whether names and types of the options are those that `thing` takes."""
+    section = root.at(path)
+    assert section is not None, "its name was found"
+    model: type[BaseModel] = options_model(path[-1], thing, given=["name"])
+    new: list[Problem] = []
+    section = expand(section, (model,), path, new)
+    try:
+        model.model_validate(section.plain)
+    except ValidationError as error:
+        new += explain(error, section, (model,), path)
+    problems += new
+    return not new
+
+
+def _try(root: Entry, path: tuple[str, ...], make: Callable[..., Any], problems: list[Problem]) -> None:
+    """Make the thing with its options; it may refuse a value, or a combination of them."""
+    section = root.at(path)
+    assert section is not None, "its name was found"
+    options = {key: value for key, value in section.plain.items() if key != "name"}
+    try:
+        make(**options)
+    except ValueError as error:
+        blamed = next((key for key in options if re.search(rf"\b{re.escape(key)}\b", str(error))), "name")
+        problems.append(Problem(section.value[blamed].place, ".".join(path), str(error), value=section.plain))
+
+
+def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
+    """Key paths and messages of values that are right one by one but do not fit together."""
+    from hwlib.technology import load_technology
+
+    chip, training, dataset = experiment.chip, experiment.training, experiment.dataset
+    shared = [
+        ("adc", chip.adc.columns_per_adc, chip.array.columns, "columns of an array"),
+        (
+            "backward_adc",
+            chip.backward_adc.columns_per_adc,
+            chip.array.rows,
+            "rows of an array, which a backward pass reads",
+        ),
+        ("weight_gradient", chip.weight_gradient.columns_per_adc, chip.weight_gradient.columns, "columns of its array"),
+    ]
+    found: list[tuple[tuple[str, ...], str]] = [
+        (("chip", part, "columns_per_adc"), f"one ADC cannot serve {lines} lines: there are {available} {what}")
+        for part, lines, available, what in shared
+        if lines > available
+    ]
+    if dataset.train is not None and training.batch > dataset.train:
+        found.append(
+            (("training", "batch"), f"a batch of {training.batch} is more than the {dataset.train} training images")
+        )
+    try:
+        load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
+    except ValueError as error:
+        found.append((("chip", "supply"), str(error)))
+    return found

@@ -1,0 +1,190 @@
+"""Reads an experiment: the file, its short forms, overrides from the command line, and every check, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cimest.config import checks
+from cimest.config.document import Entry, read_file, read_text, write_text
+from cimest.config.messages import ConfigError, Place, Problem, no_file
+from cimest.config.schema import Device, Experiment
+from cimest.config.sections import Models, all_paths, default_options, fields_of, known, sections_of, short_form
+from cimest.config.validation import expand, explain
+from hwlib.registry import closest
+
+FILES: tuple[tuple[str, ...], ...] = (("dataset", "path"), ("activity",))
+"""Key paths whose value is a path of the file system."""
+
+
+def load(path: str | Path, overrides: Iterable[str] = (), base: str | Path | None = None) -> Experiment:
+    """Read and check an experiment.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML file.
+    overrides : iterable of str
+        Each `key.path=value`, the value in YAML. A value replaces all that the file has at that path;
+        a path into a section that the file gives by its short form changes that section.
+    base : str or Path, optional
+        Folder from which relative paths in the file start, by default the file's own. Those of an override
+        start from the working folder.
+
+    Returns
+    -------
+    Experiment
+        Quantities in SI, relative paths made absolute, the options of network and rule with their defaults.
+
+    Raises
+    ------
+    ConfigError
+        With every problem that was found. Text that is no YAML is reported alone, and sizes that do not fit
+        together only when all else is right.
+    FileNotFoundError
+        If there is no such file; the message names the most similar one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(no_file(path))
+    root, problems = read_file(path)
+    if not isinstance(root.value, dict):
+        if root.value is not None:
+            problems.append(Problem(root.place, "", "an experiment is a mapping of sections such as `network: lenet5`"))
+        root = Entry({}, root.place, root.key)
+    for override in overrides:
+        root = _overridden(root, override, problems)
+    root = expand(root, (Experiment,), (), problems)
+    return _validated(root, problems, path.parent if base is None else Path(base))
+
+
+def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:
+    """The tree with one `key.path=value` in it; left as it is where that is wrong."""
+    place = Place(f"--set {override}")
+    name, equals, text = override.partition("=")
+    path = tuple(name.strip().split("."))
+    if not equals:
+        problems.append(Problem(place, "", "has no value", "write it as key.path=value"))
+    elif not known(path):
+        paths = [".".join(other) for other in all_paths()]
+        endings = [other for other in paths if other.endswith(f".{name.strip()}")]
+        best = " or ".join(endings[:3]) or closest(name, paths)
+        problems.append(Problem(place, name, "no such key", f"did you mean {best}?" if best else ""))
+    else:
+        try:
+            value, found = read_text(text, place.file, place, path)
+        except ConfigError as error:
+            problems += error.problems
+        else:
+            problems += found
+            root = _inserted(root, (Experiment,), None, path, value)
+    return root
+
+
+def _inserted(entry: Entry | None, models: Models, default: Any, path: Sequence[str], value: Entry) -> Entry:
+    """The entry with `value` at a key path below it.
+
+    Sections on the way are made, with the name that their default has if they need one, or their short forms
+    are written out.
+    """
+    if not path:
+        return value
+    children: dict[str, Entry] = {}
+    short = short_form(models)
+    if entry and isinstance(entry.value, dict):
+        children = dict(entry.value)
+    elif entry and short:
+        children = {short: entry}
+    elif short and isinstance(default, BaseModel) and models[0].model_fields[short].is_required():
+        children = {short: Entry(getattr(default, short), value.place, value.key)}
+    key, *rest = path
+    field = fields_of(models).get(key)
+    sections, default = (sections_of(field.annotation), field.default) if field else ((), None)
+    children[key] = _inserted(children.get(key), sections, default, rest, value)
+    return Entry(children, (entry or value).place, (entry or value).key)
+
+
+def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
+    """The experiment of a tree without short forms; paths in its file start from `home`."""
+
+    def folder(entry: Entry) -> Path:
+        return Path.cwd() if entry.place.line is None else home.absolute()
+
+    data = root.plain
+    for keys in FILES:
+        entry = root.at(keys)
+        if entry and isinstance(entry.value, str):
+            file = folder(entry) / Path(entry.value).expanduser()
+            _replace(data, keys, str(file))
+            if keys == ("activity",) and not file.is_file():
+                problems.append(Problem(entry.place, "activity", f"there is no file {str(file)!r}", value=entry.value))
+    problems += checks.names(root)
+    wrong_device: list[Problem] = []
+    if entry := root.at(checks.DEVICE):
+        device, wrong_device = checks.device(entry, folder)
+        _replace(data, checks.DEVICE, device)
+    problems += wrong_device
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(data)
+    except ValidationError as error:
+        found = explain(error, root, (Experiment,))
+        problems += [problem for problem in found if not (wrong_device and problem.path == "chip.device")]
+    if experiment and not problems:
+        for path, message in checks.sizes(experiment):
+            problems.append(Problem(_nearest(root, path).place, ".".join(path), message))
+    if problems or experiment is None:
+        # What one value is blamed for first is the most precise; later checks see the consequences.
+        raise ConfigError({(problem.place, problem.path): problem for problem in reversed(problems)}.values())
+    _fill_options(experiment)
+    return experiment
+
+
+def _fill_options(experiment: Experiment) -> None:
+    """Write the options that the network and the rule leave to their defaults into the experiment."""
+    from cimest.network import NETWORKS
+    from cimest.rules import RULES
+
+    network, rule = experiment.network, experiment.training.rule
+    for section, thing in ((network, NETWORKS.get(network.name)), (rule, RULES.get(rule.name))):
+        assert section.model_extra is not None, "both sections take options"
+        section.model_extra.update({**default_options(thing), **section.model_extra})
+
+
+def _replace(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        data = data[key]
+    data[path[-1]] = value
+
+
+def _nearest(root: Entry, path: tuple[str, ...]) -> Entry:
+    """The entry of a key path, or of the innermost section around it that the file has."""
+    while (entry := root.at(path)) is None:
+        path = path[:-1]
+    return entry
+
+
+def resolved(experiment: Experiment) -> dict[str, Any]:
+    """Everything an experiment says, defaults included, ready for JSON; quantities in SI."""
+    return experiment.model_dump(mode="json")
+
+
+def dump_yaml(experiment: Experiment) -> str:
+    """YAML text of `resolved`, which loads as the same experiment."""
+    return write_text(resolved(experiment))
+
+
+def defaults_taken(experiment: Experiment) -> dict[str, Any]:
+    """Key path to value of everything that the experiment leaves to its defaults; a device is never left to them."""
+    return dict(_defaults(experiment, ()))
+
+
+def _defaults(section: BaseModel, above: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+    for name, value in section:  # fields, then options
+        if isinstance(value, BaseModel):
+            yield from [] if isinstance(value, Device) else _defaults(value, (*above, name))
+        elif name not in section.model_fields_set:
+            yield ".".join((*above, name)), value

@@ -1,0 +1,71 @@
+"""CIFAR-10: 50 000 and 10 000 colour images of 32x32, in the binary or the Python layout of A. Krizhevsky."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from cimest.datasets.dataset import DATASETS, Data, folder, missing
+
+RECORD = 1 + 3 * 32 * 32
+TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
+TEST = ("test_batch",)
+
+
+def read_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a binary file: records of a label and 3 072 bytes of red, green and blue."""
+    raw = np.fromfile(path, dtype=np.uint8)
+    if len(raw) == 0 or len(raw) % RECORD:
+        raise ValueError(f"{path} does not consist of records of {RECORD} bytes")
+    records = raw.reshape(-1, RECORD)
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads arrays and refuses everything else, since a pickle can name any code to run."""
+
+    allowed = frozenset({"_reconstruct", "ndarray", "dtype"})
+
+    def find_class(self, module: str, name: str):
+        if module.split(".")[0] == "numpy" and name in self.allowed:
+            return super().find_class(module, name)
+        raise ValueError(f"the file asks for {module}.{name}, which no CIFAR-10 file does")
+
+
+def read_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a file of the Python layout."""
+    with path.open("rb") as file:
+        table = _ArraysOnly(file, encoding="bytes").load()
+    return table[b"data"].reshape(-1, 3, 32, 32), np.array(table[b"labels"], dtype=np.int64)
+
+
+class Cifar10:
+    """The full data set."""
+
+    shape = (3, 32, 32)
+    classes = 10
+    train, test = 50_000, 10_000
+
+    def load(self, path: str | None = None, train: int | None = None, test: int | None = None) -> Data:
+        """See `Dataset.load`; the folder holds the files, or `cifar-10-batches-bin` or `-py` with them."""
+        top = folder("cifar10", path)
+        for place in (top, top / "cifar-10-batches-bin", top / "cifar-10-batches-py"):
+            for ending, reader in ((".bin", read_binary), ("", read_pickle)):
+                if (place / (TEST[0] + ending)).is_file():
+                    return self._read(place, ending, reader).first(train, test)
+        raise missing("cifar10", top, "the folder cifar-10-batches-bin or cifar-10-batches-py")
+
+    def _read(self, place: Path, ending: str, reader) -> Data:
+        parts: list[np.ndarray] = []
+        for names in (TRAIN, TEST):
+            files = [place / (name + ending) for name in names]
+            if lacking := [file.name for file in files if not file.is_file()]:
+                raise missing("cifar10", place, ", ".join(lacking))
+            images, labels = zip(*(reader(file) for file in files), strict=True)
+            parts += [np.concatenate(images), np.concatenate(labels)]
+        return Data(*parts)
+
+
+DATASETS.register("cifar10")(Cifar10())

@@ -1,0 +1,58 @@
+"""What the kernels take and give: an ADC's thresholds, and the statistics of an update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Quantiser(NamedTuple):
+    """A converter: code = clip(floor(partial sum / step + 1/2), low, high).
+
+    Parameters
+    ----------
+    step : float
+        Partial sum between two codes, in weights times input bits.
+    low, high : int
+        Smallest and largest code; low <= 0 <= high, so that an empty sum reads zero.
+    """
+
+    step: float
+    low: int
+    high: int
+
+    def scalars(self) -> tuple[np.float32, np.float32, np.float32]:
+        """One over the step and the two bounds in single precision, as every backend computes with them."""
+        return np.float32(1 / self.step), np.float32(self.low), np.float32(self.high)
+
+
+class Address(NamedTuple):
+    """Where random numbers come from: seed of the run, step of the training, number of the tile."""
+
+    seed: int
+    step: int
+    tile: int
+
+
+@dataclass(frozen=True)
+class PulseCounts:
+    """What an update made the write circuits do.
+
+    Parameters
+    ----------
+    cells_up, cells_down : int
+        Cells that got pulses of that direction.
+    pulses_up, pulses_down : int
+        Sum of those pulses.
+    longest_up, longest_down : array of int64, shape (rows, column blocks)
+        Largest number of pulses in each array row, which sets its write time.
+    """
+
+    cells_up: int
+    cells_down: int
+    pulses_up: int
+    pulses_down: int
+    longest_up: np.ndarray
+    longest_down: np.ndarray

@@ -1,0 +1,168 @@
+"""The analog tile: one layer's weights as conductances, with the verbs that training rules act through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cimest.config.schema import Chip
+from cimest.kernels import backend
+from cimest.kernels.random import DEVICE, START, normal, uniform
+from cimest.kernels.types import Address, PulseCounts, Quantiser
+from cimest.learning import converter
+from cimest.mapping.blocks import column_edges, gradient_edges, row_edges
+from cimest.network import Conv
+from hwlib.devices import Device
+from hwlib.devices.update_law import affine_coefficients, apply_pulses
+
+
+class Errors(NamedTuple):
+    """Quantised errors at a layer's output.
+
+    Parameters
+    ----------
+    codes : array of int8, shape (vectors, columns)
+    scale : float
+        Value of a code of one: a power of two.
+    """
+
+    codes: np.ndarray
+    scale: float
+
+
+def device_states(device: Device) -> np.ndarray:
+    """Weights that a typical device reaches by whole pulses from either end, in increasing order."""
+    steps = affine_coefficients(device.update, device.states)
+    pulses = np.arange(device.states + 1.0)
+    return np.unique(np.concatenate([apply_pulses(-1.0, pulses, steps), apply_pulses(1.0, -pulses, steps)]))
+
+
+def nearest(values: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """For each value, the state closest to it."""
+    return states[np.searchsorted((states[1:] + states[:-1]) / 2, values)].astype(np.float32)
+
+
+@dataclass
+class AnalogTile:
+    """Arrays that hold one layer.
+
+    Parameters
+    ----------
+    layer : Conv
+    chip : Chip
+    seed, number : int
+        Of the run, and of this tile: the address of all its random numbers.
+    initial_range : float
+        First weights are uniform within ± this, each programmed to the nearest state of the device.
+    stacked : bool
+        Whether an array of the weight-gradient unit may hold positions of more than one image.
+    """
+
+    layer: Conv
+    chip: Chip
+    seed: int
+    number: int
+    initial_range: float
+    stacked: bool
+    weights: np.ndarray = field(init=False)
+    written: np.ndarray = field(init=False)
+    converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
+    clipped: dict[str, int] = field(init=False, default_factory=dict)
+    converted: dict[str, int] = field(init=False, default_factory=dict)
+    time: int = field(init=False, default=0)
+    measuring: bool = field(init=False, default=True)
+    counts: PulseCounts | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        device, shape = self.chip.device, self.shape
+        address = Address(self.seed, 0, self.number)
+        deviation = device.update.device_to_device
+        shift = deviation * normal(address, DEVICE, shape).astype(np.float64) if deviation else 0.0
+        self.steps = affine_coefficients(device.update, device.states, shift)
+        start = (2 * uniform(address, START, shape) - 1) * np.float32(self.initial_range)
+        self.weights = nearest(start, device_states(device))
+        self.written = np.zeros(shape, dtype=np.int64)
+        self.row_edges = row_edges(self.layer, self.chip.array.rows, self.chip.mapping)
+        self.column_edges = column_edges(self.layer, self.chip.array.columns)
+        self.kernels = backend()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Fan-in and fan-out."""
+        return self.layer.fan_in, self.layer.fan_out
+
+    @property
+    def states(self) -> int:
+        """Pulses for a full sweep of the device."""
+        return self.chip.device.states
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Read the arrays: x (vectors, fan-in) of uint8 times the weights, through the forward ADC."""
+        return self._read("forward", x, self.weights, self.row_edges, self.chip.adc)
+
+    def backward(self, delta: Errors) -> np.ndarray:
+        """Read the arrays from the other side: errors times the transposed weights, through the backward ADC."""
+        y = self._read("backward", delta.codes, np.ascontiguousarray(self.weights.T), self.column_edges, self.chip.backward_adc)
+        return y * np.float32(delta.scale)
+
+    def _read(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Any) -> np.ndarray:
+        if self.measuring:
+            if adc.range == "calibrated":
+                self.converters[verb] = converter.measured_mvm(x, weights, edges, adc.bits)
+            else:
+                low, high = converter.codes(adc.bits, signed=True)
+                self.converters[verb] = Quantiser(float(np.diff(edges).max()) / max(high, 1), low, high)
+        y, clipped = self.kernels.bit_serial_mvm(x, weights, edges, self.converters[verb])
+        self._count(verb, clipped, x.shape[0] * 8 * weights.shape[1] * (len(edges) - 1))
+        return y
+
+    def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
+        """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
+
+        Parameters
+        ----------
+        x : array of uint8, shape (vectors, fan-in)
+        delta : Errors
+
+        Returns
+        -------
+        array of float32, shape (fan-in, fan-out)
+        """
+        unit = self.chip.weight_gradient
+        edges = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
+        longest = int(np.diff(edges).max())
+        low, high = converter.codes(unit.adc_bits, signed=False)
+        if longest <= high:
+            # every count has a code of its own: the unit is exact, and so is this product of whole numbers
+            product = x.astype(np.float64).T @ delta.codes.astype(np.float64)
+            return (product * delta.scale).astype(np.float32)
+        if self.measuring:
+            if unit.adc_range == "calibrated":
+                self.converters["weight_gradient"] = converter.measured_counts(x, delta.codes, edges, unit.adc_bits)
+            else:
+                self.converters["weight_gradient"] = Quantiser(longest / high, low, high)
+        gradient, clipped = self.kernels.weight_gradient(x, delta.codes, edges, self.converters["weight_gradient"])
+        self._count("weight_gradient", clipped, (len(edges) - 1) * x.shape[1] * 8 * delta.codes.shape[1] * 14)
+        return gradient * np.float32(delta.scale)
+
+    def pulse(self, amount: np.ndarray, rounding: str) -> None:
+        """Fire pulses at every cell: `amount` (fan-in, fan-out) of them, rounded to whole numbers."""
+        noise = self.chip.device.cycle_to_cycle
+        self.counts = self.kernels.pulsed_update(
+            self.weights,
+            np.ascontiguousarray(amount, dtype=np.float32),
+            self.steps,
+            rounding,
+            noise.sigma,
+            noise.per == "pulse",
+            Address(self.seed, self.time, self.number),
+            self.column_edges,
+            self.written,
+        )
+        self.time += 1
+
+    def _count(self, verb: str, clipped: int, converted: int) -> None:
+        self.clipped[verb] = self.clipped.get(verb, 0) + clipped
+        self.converted[verb] = self.converted.get(verb, 0) + converted

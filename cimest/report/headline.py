@@ -1,0 +1,140 @@
+"""The figures of merit as text with units, the same on the console and on the page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from hwlib.units import pretty
+
+BOUNDARY_NOTES = {
+    "macro": "arrays, converters and accumulators, while they multiply and accumulate",
+    "chip": "with buffers, interconnect, digital units, update circuits and all leakage",
+    "system": "with the DRAM",
+}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Figure(NamedTuple):
+    """One figure of merit: what it is, its value with unit, and what a reader must know to use it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number to `digits` significant digits, thousands apart, with a power of ten where it is very large or small."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    exponent = math.floor(math.log10(abs(rounded)))
+    if not -4 <= exponent < 6:
+        return f"{rounded / 10.0**exponent:.{digits - 1}f}×10{str(exponent).translate(SUPERSCRIPT)}"
+    return f"{rounded:,.{max(0, digits - 1 - exponent)}f}".replace(",", "\u202f")
+
+
+def count(value: float) -> str:
+    """A number of things: `1.2 M`."""
+    return f"{value:g}" if abs(value) < 1000 else pretty(value, "").rstrip()
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole, in percent; a dash where there is no whole."""
+    if whole == 0:
+        return "–"
+    percent = 100 * part / whole
+    return "< 0.1 %" if 0 < percent < 0.1 else f"{percent:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in hours and days where it is long."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{number(seconds / size)} {unit}"
+    return pretty(seconds, "s")
+
+
+def accuracy(result: dict[str, Any]) -> Figure:
+    """Test accuracy, or why there is none."""
+    reached = result["accuracy"]
+    if reached is None:
+        return Figure("Test accuracy", "–", _reason(result, "accuracy"))
+    notes = [
+        f"{name} {100 * reached[key]:.2f} %"
+        for key, name in (("best", "best"), ("train", "training"))
+        if key in reached
+    ]
+    return Figure("Test accuracy", f"{100 * reached['test']:.2f} %", ", ".join(notes))
+
+
+def efficiency(result: dict[str, Any]) -> list[Figure]:
+    """Energy efficiency at the three boundaries."""
+    return [
+        Figure(f"Efficiency, {name}", f"{number(value)} TOPS/W", BOUNDARY_NOTES[name])
+        for name, value in result["metrics"]["efficiency_tops_per_w"].items()
+    ]
+
+
+def lifetime(result: dict[str, Any]) -> Figure:
+    """Training samples until the most written cell has used its endurance, or why nobody can say."""
+    samples = result["metrics"]["lifetime_samples"]
+    if samples is None:
+        return Figure("Lifetime", "–", _reason(result, "lifetime_samples"))
+    samples = float(samples)  # result.json has no word for infinity, so it may be text
+    if math.isinf(samples):
+        return Figure("Lifetime", "unlimited", "no cell is written")
+    metrics = result["metrics"]
+    runs = samples * metrics["energy_per_sample_j"] / metrics["training_energy_j"]
+    return Figure("Lifetime", f"{number(samples)} samples", f"{number(runs)} trainings such as this one")
+
+
+def cost(result: dict[str, Any]) -> list[Figure]:
+    """Energy, time, power, area and throughput."""
+    metrics = result["metrics"]
+    chip = metrics["energy_per_sample_by_boundary_j"]["chip"]
+    power = metrics["power_w"]
+    return [
+        Figure("Energy per sample", pretty(metrics["energy_per_sample_j"], "J"), f"chip alone {pretty(chip, 'J')}"),
+        Figure("Energy of the training", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
+        Figure(
+            "Latency per sample",
+            pretty(metrics["latency_per_sample_s"], "s"),
+            "exposed time of a training step, per sample",
+        ),
+        Figure("Time of the training", duration(metrics["training_time_s"]), "on the chip, all epochs"),
+        Figure("Power", pretty(power["average"], "W"), f"peak {pretty(power['peak'], 'W')}, with DRAM"),
+        Figure("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
+        Figure("Leakage", pretty(metrics["leakage_w"], "W"), "all parts, powered all the time"),
+        Figure(
+            "Throughput",
+            f"{number(metrics['throughput_tops'])} TOPS",
+            f"{count(metrics['ops_per_sample'])} operations per sample",
+        ),
+        Figure("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
+    ]
+
+
+def figures_of_merit(result: dict[str, Any]) -> list[Figure]:
+    """All of them, in the order in which they are read."""
+    return [accuracy(result), *efficiency(result), *cost(result), lifetime(result)]
+
+
+def title(result: dict[str, Any]) -> tuple[str, str]:
+    """Name of a result, and what it was computed for."""
+    experiment = result["experiment"]
+    chip, training = experiment["chip"], experiment["training"]
+    what = "Training run" if result["history"] else "Estimate"
+    facts = (
+        what,
+        f"device {chip['device']['name']}",
+        chip["technology"],
+        f"rule {training['rule']['name']}",
+        f"batch {training['batch']}",
+        f"{experiment['dataflow']['base']} dataflow",
+    )
+    return f"{result['network']['name']} on {experiment['dataset']['name']}", " · ".join(facts)
+
+
+def _reason(result: dict[str, Any], key: str) -> str:
+    return result["absent"].get(key, "not known")

@@ -1,0 +1,214 @@
+"""The report as one HTML page without anything outside it: figures inline, no script, no address to load from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cimest.config.document import Entry, read_text, write_text
+from cimest.report.groups import label
+from cimest.report.headline import accuracy, cost, count, duration, efficiency, lifetime, number, share, title
+from cimest.report.tables import total_energy
+from hwlib.provenance import source
+from hwlib.units import pretty
+
+CAPTIONS = {
+    "training": "Accuracy over the energy that it took, at the boundary of the system, and training loss.",
+    "energy_by_pass": "Energy of one training sample by pass and component; the percentages are of all passes.",
+    "energy_by_layer": "Energy of one training sample by layer and component, all passes, with DRAM.",
+    "time_by_pass": "Exposed time of one training sample; what hides behind something else does not show.",
+    "area": "Area of the chip by component, in the colours of the other figures.",
+}
+"""Figures in the order of the page, with what each shows."""
+
+NARROW = ("time_by_pass", "area")
+"""Figures of a single column, which stand side by side."""
+
+HISTORY = {
+    "epoch": ("epoch", str),
+    "loss": ("loss", number),
+    "train_accuracy": ("training accuracy", lambda value: f"{100 * value:.2f} %"),
+    "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
+    "learning_rate": ("learning rate", number),
+    "pulses": ("pulses", count),
+    "clipped_fraction": ("clipped", lambda value: f"{100 * value:.2f} %"),
+    "cells_written_fraction": ("cells written", lambda value: f"{100 * value:.2f} %"),
+    "energy_j": ("energy", lambda value: pretty(value, "J")),
+    "seconds": ("simulated in", duration),
+}
+"""Columns of the history: key to heading and how a value is written."""
+
+Rows = list[list[str]]
+
+
+def report_html(result: dict[str, Any], dataset, drawings: dict[str, str]) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    result : dict
+        What result.json holds.
+    dataset : xarray.Dataset
+        What `Estimate.dataset` gives.
+    drawings : dict
+        Name of each figure to its SVG.
+    """
+    environment = Environment(
+        loader=PackageLoader("cimest.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    name, facts = title(result)
+    merits = {figure.name: figure for figure in cost(result)}
+    first = [merits.pop(key) for key in ("Energy per sample", "Latency per sample", "Area")]
+    return environment.get_template("report.html").render(
+        title=name,
+        facts=facts,
+        device=result["experiment"]["chip"]["device"],
+        headline=[accuracy(result), *efficiency(result), *first, lifetime(result)],
+        merits=merits.values(),
+        figures=[
+            (key, inline(key, drawings[key]), text, key in NARROW) for key, text in CAPTIONS.items() if key in drawings
+        ],
+        passes=passes(result),
+        components=components(result),
+        layers=layers(result, dataset),
+        chip=chip(result),
+        activity=activity(result),
+        history=history(result),
+        experiment=experiment_lines(result["experiment"], result["provenance"]["defaults"]),
+        provenance=result["provenance"],
+        sources=[source(key) for key in result["provenance"]["sources"]],
+        warnings=result["warnings"],
+        absent={label(key): reason for key, reason in result["absent"].items()},
+    )
+
+
+def inline(name: str, svg: str) -> Markup:
+    """An SVG file as a part of a page: without prologue and metadata, its identifiers made the page's only ones."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    referenced = set(re.findall(r"#([A-Za-z]\w+)\)?\"", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}_{found[1]}"' if found[1] in referenced else "", svg)
+    svg = re.sub(r"(url\(|href=\")#", rf"\1#{name}_", svg)
+    return Markup(svg)  # drawn by matplotlib, which escapes the text in it
+
+
+def passes(result: dict[str, Any]) -> Rows:
+    """Pass, dynamic energy, leakage, both, share, time, share."""
+    energy, time = (result["metrics"][key] for key in ("energy_per_sample_j", "latency_per_sample_s"))
+    return [
+        [
+            label(name),
+            pretty(entry["energy_j"], "J"),
+            pretty(entry["leakage_energy_j"], "J"),
+            pretty(total_energy(entry), "J"),
+            share(total_energy(entry), energy),
+            pretty(entry["latency_s"], "s"),
+            share(entry["latency_s"], time),
+        ]
+        for name, entry in result["breakdown"]["pass"].items()
+    ]
+
+
+def components(result: dict[str, Any]) -> Rows:
+    """Component, boundary, energy, share, leakage, time, area, share; those that take the most energy first."""
+    metrics = result["metrics"]
+    parts = result["breakdown"]["component"]
+    return [
+        [
+            label(name),
+            parts[name]["boundary"],
+            pretty(total_energy(parts[name]), "J"),
+            share(total_energy(parts[name]), metrics["energy_per_sample_j"]),
+            pretty(parts[name]["leakage_energy_j"], "J"),
+            pretty(parts[name]["latency_s"], "s"),
+            f"{number(parts[name]['area_mm2'])} mm²",
+            share(parts[name]["area_mm2"], metrics["area_mm2"]),
+        ]
+        for name in sorted(parts, key=lambda name: -total_energy(parts[name]))
+    ]
+
+
+def layers(result: dict[str, Any], dataset) -> Rows:
+    """Layer, matrix, positions, MACs, arrays, copies, tiles, energy of each pass and of all, time."""
+    energy = (dataset["energy"] + dataset["leakage_energy"]).sum("component").transpose("layer", "pass").to_numpy()
+    time = dataset["latency"].sum(["pass", "component"]).to_numpy()
+    return [
+        [
+            layer["name"],
+            f"{layer['fan_in']} × {layer['fan_out']}",
+            f"{layer['positions']:g}",
+            count(layer["macs"]),
+            *(f"{layer[key]:g}" for key in ("arrays", "copies", "tiles")),
+            *(pretty(float(value), "J") for value in (*energy[i], energy[i].sum())),
+            pretty(float(time[i]), "s"),
+        ]
+        for i, layer in enumerate(result["network"]["layers"])
+    ]
+
+
+def chip(result: dict[str, Any]) -> str:
+    """What the chip has, in a sentence."""
+    plan, network = result["chip"], result["network"]
+    return (
+        f"{count(network['weights'])} weights, {count(network['macs'])} multiply-accumulates forward; "
+        f"{plan['arrays']:g} arrays in {plan['tiles']:g} tiles, {100 * plan['utilisation']:.1f} % of which hold weights."
+    )
+
+
+def activity(result: dict[str, Any]) -> tuple[list[str], Rows]:
+    """Heading and rows of the activity of each layer."""
+    measured = result["activity"]
+    names = list(next(iter(measured.values()), {}))
+    return ["layer", *map(label, names)], [
+        [layer, *(number(entry[key]) for key in names)] for layer, entry in measured.items()
+    ]
+
+
+def history(result: dict[str, Any]) -> tuple[list[str], Rows]:
+    """Heading and rows of the epochs."""
+
+    def text(key: str, value: Any) -> str:
+        return "–" if value is None else HISTORY[key][1](value)
+
+    return [name for name, _ in HISTORY.values()], [
+        [text(key, entry[key]) for key in HISTORY] for entry in result["history"]
+    ]
+
+
+def experiment_lines(experiment: dict[str, Any], defaults: list[str]) -> list[tuple[str, bool]]:
+    """The experiment's YAML line by line, each with whether all that it says is a default."""
+    text = write_text(experiment)
+    root, _ = read_text(text, "")
+    taken = set().union(*(_lines(entry) for path in defaults if (entry := root.at(path.split(".")))))
+    return [(line, i in taken | _headings(root, taken)) for i, line in enumerate(text.splitlines(), start=1)]
+
+
+def _lines(entry: Entry) -> set[int | None]:
+    """Lines of an entry: of its key, and of all below it."""
+    below = (
+        entry.value.values() if isinstance(entry.value, dict) else entry.value if isinstance(entry.value, list) else ()
+    )
+    return {entry.key.line, entry.place.line}.union(*map(_lines, below))
+
+
+def _headings(entry: Entry, taken: set[int | None]) -> set[int | None]:
+    """Lines of the sections in which every value is a default."""
+    if not isinstance(entry.value, dict):
+        return set()
+    found = set().union(*(_headings(child, taken) for child in entry.value.values()))
+    if all(_said(child) <= taken for child in entry.value.values()):
+        found.add(entry.key.line)
+    return found
+
+
+def _said(entry: Entry) -> set[int | None]:
+    """Lines of the values of an entry, without headings."""
+    if isinstance(entry.value, dict) and entry.value:
+        return set().union(*map(_said, entry.value.values()))
+    return _lines(entry)

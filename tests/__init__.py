@@ -1,0 +1,1 @@
+"""Tests of both packages, and of the project as a whole."""

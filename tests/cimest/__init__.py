@@ -1,0 +1,1 @@
+"""Tests of cimest, a file for each room."""

@@ -1,0 +1,176 @@
+"""Action counts: a tiny network by hand, conservation of data, and what each choice of the schedule changes."""
+
+from collections import defaultdict
+
+import pytest
+
+from cimest.actions import Action
+from cimest.activity import Activity
+from cimest.dataflow import Design, resolve, training_step
+from cimest.mapping import place
+from cimest.mapping.parts import inventory, technology
+from cimest.network import Conv, MaxPool, Network, Relu, linear
+from cimest.rules import RULES
+from cimest.run import build_network
+from tests.cimest.designs import experiment, vgg8
+
+TINY = Network(
+    "tiny",
+    (
+        Conv("conv", (2, 4, 4), 3, kernel=3, padding=1),
+        Relu("relu", (3, 4, 4)),
+        MaxPool("pool", (3, 4, 4), 2),
+        linear("fc", 12, 5),
+    ),
+)
+"""16 positions of an 18 x 3 matrix, then one of a 12 x 5 matrix."""
+
+
+def step(base="optimised", network=TINY, rule="sgd", **sections) -> list[Action]:
+    """The actions of a training step on arrays of 8x4 cells with 2 columns for each ADC."""
+    chip = {"array": {"rows": 8, "columns": 4}, "adc": {"columns_per_adc": 2}}
+    return actions_of(experiment(chip=chip, training={"batch": 10}, dataflow={"base": base, **sections}), network, rule)
+
+
+def actions_of(exp, network, rule) -> list[Action]:
+    """The actions of an experiment's training step."""
+    schedule = resolve(exp.dataflow)
+    plan, its_rule = place(network, exp.chip), RULES.get(rule)()
+    tech = technology(exp.chip)
+    parts = inventory(network, exp.chip, plan, tech, schedule.gradient_bits) | its_rule.parts(network, exp.chip)
+    design = Design(network, exp.chip, plan, schedule, exp.training.batch, parts)
+    return training_step(design, its_rule, Activity.default(network))
+
+
+def total(actions, part, action, layer=None, pass_=None) -> float:
+    """Sum of counts."""
+    return sum(
+        row.count
+        for row in actions
+        if (row.part, row.action) == (part, action) and layer in (None, row.layer) and pass_ in (None, row.pass_)
+    )
+
+
+def test_forward_and_backward_counts_by_hand():
+    actions = step()
+    # conv: 18 rows in 8-row arrays are 3 blocks, 3 columns are 1 block; fc: 2 row blocks, 2 column blocks.
+    # Conversions: positions x input bits x row blocks x columns.
+    assert total(actions, "adc", "convert", "conv") == 16 * 8 * 3 * 3
+    assert total(actions, "adc", "convert", "fc") == 1 * 8 * 2 * 5
+    # Backward, not for the first layer: 14 cycles (7 magnitude bits, two signs), 2 column blocks, 12 rows.
+    assert total(actions, "backward_adc", "convert", "conv") == 0
+    assert total(actions, "backward_adc", "convert", "fc") == 1 * 14 * 2 * 12
+    # Every conversion's code is added once.
+    assert total(actions, "shift_add", "shift_add") == total(actions, "adc", "convert")
+    assert total(actions, "backward_shift_add", "shift_add") == total(actions, "backward_adc", "convert")
+    # Reads: positions x bits x groups x arrays; 3 columns on 2 ADCs are 2 groups, 4 columns as well.
+    assert total(actions, "array", "read", "conv") == 16 * 8 * 2 * 3
+    assert total(actions, "array", "read", "fc") == 1 * 8 * 2 * 4
+    # Digital: one rectification per output, one pooling per window.
+    assert total(actions, "relu", "apply") == 48
+    assert total(actions, "max_pool", "pool") == 12
+
+
+def test_weight_gradient_counts_by_hand():
+    # Naive: each image by itself, 16 positions in one block of 128 rows; 2 channels x 8 bits in 128 columns.
+    actions = step("naive")
+    assert total(actions, "gradient_adc", "convert", "conv") == 18 * 3 * 14 * 8
+    assert total(actions, "gradient_array", "write_row", "conv") == 9 * 16
+    assert total(actions, "gradient_array", "read", "conv") == 9 * 3 * 14 * 8
+    # Optimised: 10 images of 16 places fill two blocks of 128 rows, a fifth of a block for one image.
+    actions = step("optimised")
+    assert total(actions, "gradient_adc", "convert", "conv") == pytest.approx(18 * 3 * 14 * 8 * 2 / 10)
+    assert total(actions, "gradient_array", "write_row", "conv") == 16
+
+
+def test_update_counts_by_hand():
+    actions = step(rule="momentum")
+    assert total(actions, "update_control", "convert") == pytest.approx((54 + 60) / 10)
+    assert total(actions, "momentum", "update") == pytest.approx((54 + 60) / 10)
+    # Rows: 18 x 1 column block and 12 x 2, once for each batch of 10.
+    assert total(actions, "array", "write_row") == pytest.approx((18 + 24) / 10)
+
+
+def test_naive_dram_traffic_by_hand():
+    """Bits, for each sample; an activation or error has 8, the place of a pooling window's largest value 2."""
+    actions = step("naive")
+    gradients = (54 + 60) * 16
+    # Written: the first layer's 12 pooled outputs and their places, 12 errors at the second layer's input, 5 at its output.
+    assert total(actions, "dram", "write") == 12 * 8 + 12 * 2 + 12 * 8 + 5 * 8 + gradients
+    # Read: the image twice (forward, weight gradient), the activations twice (forward, weight gradient), the last
+    # errors twice (backward, weight gradient), the first layer's errors and places once (weight gradient).
+    assert total(actions, "dram", "read") == 2 * 32 * 8 + 2 * 12 * 8 + 2 * 5 * 8 + 12 * (8 + 2) + gradients
+
+
+def test_optimised_dram_traffic_of_a_network_that_fits_is_its_images():
+    actions = step("optimised")
+    assert total(actions, "dram", "write") == 0
+    assert total(actions, "dram", "read") == 32 * 8
+
+
+def test_what_does_not_fit_into_the_global_buffer_is_written_once_and_comes_back():
+    """A buffer of half of what one batch keeps: half of all activations, errors and places go out and come back."""
+    kept = 32 * 8 + 12 * 8 + 12 * 8 + 5 * 8  # of both layers: inputs and errors
+    chip = {"array": {"rows": 8, "columns": 4}, "global_buffer": {"size": kept * 10 / 2}}
+    actions = actions_of(experiment(chip=chip, training={"batch": 10}), TINY, "sgd")
+    places = 12 * 2
+    assert total(actions, "dram", "write") == (kept - 32 * 8 + places) / 2
+    assert total(actions, "dram", "read") == 32 * 8 + (kept + places) / 2
+
+
+def test_naive_gradients_cost_the_papers_dram_energy():
+    """Two transfers of 12.97 M gradients of 16 bits for each image: 1619 uJ at 3.9 pJ/bit (Huang et al. 2022, arithmetic)."""
+    exp = vgg8(dataflow={"base": "naive"})
+    actions = actions_of(exp, build_network(exp), "sgd")
+    bits = total(actions, "dram", "write", pass_="weight_gradient")
+    assert bits == 12_973_440 * 16
+    assert 2 * bits * 3.9e-12 == pytest.approx(1619e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"loop_order": "slice_outer", "gradient": {"accumulate": "on_chip"}}, "dram"),
+        ({"gradient": {"accumulate": "on_chip"}}, "dram"),
+        ({"operand_writes": "once"}, "gradient_array"),
+        ({"activations": "buffer"}, "dram"),
+    ],
+)
+def test_each_choice_of_the_schedule_can_be_switched_by_itself(change, part):
+    exp, other = vgg8(dataflow={"base": "naive"}), vgg8(dataflow={"base": "naive", **change})
+    network = build_network(exp)
+    before, after = defaultdict(float), defaultdict(float)
+    for actions, sums in ((actions_of(exp, network, "sgd"), before), (actions_of(other, network, "sgd"), after)):
+        for row in actions:
+            sums[row.part] += row.count
+    assert after[part] < before[part]
+
+
+def test_optimised_is_naive_with_every_choice_switched():
+    spelled = {
+        "base": "naive",
+        "loop_order": "slice_outer",
+        "gradient": {"accumulate": "on_chip"},
+        "operand_writes": "once",
+        "activations": "buffer",
+        "overlap": True,
+    }
+    assert resolve(experiment(dataflow=spelled).dataflow) == resolve(experiment().dataflow)
+
+
+def test_copies_save_time_and_no_conversions():
+    alone = step(network=TINY)
+    exp = experiment(
+        chip={
+            "array": {"rows": 8, "columns": 4},
+            "adc": {"columns_per_adc": 2},
+            "duplication": "fill_tile",
+            "tile": {"pes": 4},
+        },
+        training={"batch": 10},
+    )
+    copied = actions_of(exp, TINY, "sgd")
+    assert total(copied, "adc", "convert") == total(alone, "adc", "convert")
+    assert total(copied, "array", "write_row") > total(alone, "array", "write_row")
+    times = [sum(row.serial for row in actions if row.part == "adc") for actions in (alone, copied)]
+    assert times[1] < times[0]
