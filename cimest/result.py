@@ -15,21 +15,18 @@ from cimest.estimate import Estimate
 from hwlib.provenance import Record
 
 
+SUMMED = ("energy_j", "leakage_energy_j", "latency_s")
+
+
 def breakdown(estimate: Estimate) -> dict[str, Any]:
     """Energy, leakage and time by pass and by component, area by component; each sums to the metrics' total."""
     leaked = estimate.leakage_energy()
-    by_pass = {name: {"energy_j": 0.0, "leakage_energy_j": 0.0, "latency_s": 0.0} for name in PASSES}
-    by_component = {
-        name: {
-            "boundary": boundary,
-            "energy_j": 0.0,
-            "leakage_energy_j": 0.0,
-            "latency_s": 0.0,
-            "area_mm2": estimate.area[name] * 1e6,
-        }
+    by_pass: dict[str, dict[str, Any]] = {name: dict.fromkeys(SUMMED, 0.0) for name in PASSES}
+    by_component: dict[str, dict[str, Any]] = {
+        name: {"boundary": boundary, **dict.fromkeys(SUMMED, 0.0), "area_mm2": estimate.area[name] * 1e6}
         for name, boundary in estimate.boundary.items()
     }
-    for key, cells in (("energy_j", estimate.energy), ("leakage_energy_j", leaked), ("latency_s", estimate.latency)):
+    for key, cells in zip(SUMMED, (estimate.energy, leaked, estimate.latency), strict=True):
         for (_, pass_, part), value in cells.items():
             by_pass[pass_][key] += value
             by_component[part][key] += value

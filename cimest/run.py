@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cimest import result as results
 from cimest.activity import Activity
@@ -12,12 +12,20 @@ from cimest.config import Experiment
 from cimest.config.loader import defaults_taken, resolved
 from cimest.dataflow import Design, resolve, training_step
 from cimest.datasets import DATASETS
-from cimest.estimate import Estimate, metrics, price
+from cimest.estimate import Estimate, energies, metrics, price
 from cimest.mapping.floorplan import FloorPlan, place
 from cimest.mapping.parts import inventory, technology
 from cimest.network import NETWORKS, Network
 from cimest.rules import RULES, Rule
 from hwlib import provenance
+from hwlib.units import pretty
+
+if TYPE_CHECKING:  # the simulator brings numba, which an estimate does without
+    from cimest.learning import Progress as Step
+    from cimest.learning import Trainer
+
+CLIPPING = 0.05
+"""Share of clipped conversions above which a result warns (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,9 @@ def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
     found = sorted(priced.record.extrapolations)
     if priced.activity.origin == "default":
-        found.append("activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run")
+        found.append(
+            "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"
+        )
     if experiment.chip.duplication == "fill_tile":
         found.append("copies of a layer are trained as if identical; in hardware their write noise would differ")
     if priced.plan.utilisation < 0.5:
@@ -152,3 +162,140 @@ def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
 
         write(result, priced.estimate.dataset(), out)
     return result
+
+
+def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any]:
+    """Train an experiment and price it with the activity that was measured.
+
+    Every epoch leaves a checkpoint in `out`; the same call takes it up and ends as if it had never stopped.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    out : Path
+        Folder for checkpoint, result, tables, figures and report.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    dict
+        As in result.json.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, once the result of the epochs so far is written.
+    """
+    from cimest.learning import Trainer
+
+    data = DATASETS.get(experiment.dataset.name).load(
+        experiment.dataset.path, experiment.dataset.train, experiment.dataset.test
+    )
+    trainer = Trainer(experiment, build_network(experiment), data, resolve(experiment.dataflow).stacked)
+    trainer.resume(out)
+    interrupted = False
+    with Progress(experiment, trainer, shown=not quiet) as progress:
+        try:
+            trainer.run(progress.update, checkpoints=out)
+        except KeyboardInterrupt:
+            interrupted = True
+            trainer.resume(out)  # what the broken epoch has changed is not part of the result
+    result = finish(experiment, trainer, out, interrupted)
+    if interrupted:
+        raise KeyboardInterrupt(f"stopped after {len(trainer.history)} epochs; {out} holds their result")
+    return result
+
+
+def finish(experiment: Experiment, trainer: Trainer, out: Path, interrupted: bool) -> dict[str, Any]:
+    """Price what was trained and write everything."""
+    from cimest.report import write
+
+    epochs = len(trainer.history)
+    priced = price_experiment(experiment, trainer.activity() if epochs else None)
+    samples = trainer.samples_per_epoch * epochs
+    result = describe(experiment, priced, samples)
+    energy = result["metrics"]["energy_per_sample_j"] * trainer.samples_per_epoch
+    result["history"] = [asdict(epoch) | {"energy_j": energy} for epoch in trainer.history]
+    if epochs:
+        tested = [epoch.test_accuracy for epoch in trainer.history]
+        result["accuracy"] = {"test": tested[-1], "best": max(tested), "train": trainer.history[-1].train_accuracy}
+    else:
+        result["accuracy"] = None
+        result["absent"]["accuracy"] = "stopped before the first epoch was complete"
+    if interrupted:
+        result["warnings"].insert(0, f"interrupted after {epochs} of {experiment.training.epochs} epochs")
+    result["warnings"] += learning_warnings(trainer)
+    result = results.plain(result)
+    write(result, priced.estimate.dataset(), out)
+    priced.activity.save(out / "activity.json")
+    return result
+
+
+def learning_warnings(trainer: Trainer) -> list[str]:
+    """What the training itself says about the chip's choices."""
+    if not trainer.history:
+        return []
+    last = trainer.history[-1]
+    adcs = {"forward": "chip.adc", "backward": "chip.backward_adc", "weight_gradient": "chip.weight_gradient.adc_"}
+    found = []
+    for pass_, key in adcs.items():
+        clipped = getattr(last, f"clipped_{pass_}")
+        if clipped > CLIPPING:
+            found.append(f"{100 * clipped:.0f} % of the {pass_} conversions clip: raise {key}bits or widen its range")
+    return found
+
+
+class Progress:
+    """A progress bar on standard error with loss, accuracy, energy so far and time left."""
+
+    def __init__(self, experiment: Experiment, trainer: Trainer, shown: bool):
+        from rich import progress
+        from rich.console import Console
+
+        self.experiment, self.trainer = experiment, trainer
+        self.epoch, self.energy_per_sample = 0, 0.0
+        self.bar = progress.Progress(
+            progress.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            progress.BarColumn(),
+            progress.TextColumn("loss {task.fields[loss]:.3f}  test {task.fields[accuracy]}  {task.fields[energy]}"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not shown,
+        )
+        epochs = experiment.training.epochs
+        fields: dict[str, Any] = {
+            "epoch": len(trainer.history) + 1,
+            "epochs": epochs,
+            "loss": float("nan"),
+            "accuracy": "–",
+            "energy": "",
+        }
+        self.task = self.bar.add_task("", total=(epochs - len(trainer.history)) * trainer.batches, **fields)
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.bar.stop()
+
+    def update(self, step: Step) -> None:
+        """After a batch; at the start of an epoch the energy is priced anew with what has been measured."""
+        if step.epoch != self.epoch:
+            self.epoch = step.epoch
+            activity = self.trainer.activity() if self.trainer.history else None
+            within = energies(price_experiment(self.experiment, activity).estimate)
+            self.energy_per_sample = float(within["system"])
+        samples = ((step.epoch - 1) * step.batches + step.batch) * self.experiment.training.batch
+        history = self.trainer.history
+        self.bar.update(
+            self.task,
+            advance=1,
+            epoch=step.epoch,
+            loss=step.loss,
+            accuracy=f"{100 * history[-1].test_accuracy:.1f} %" if history else "–",
+            energy=pretty(samples * self.energy_per_sample, "J"),
+        )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import core_schema
 
 
 @cache
 def _pint():
     import pint
 
-    return pint.UnitRegistry(cache_folder=":auto:")
+    return pint.UnitRegistry(cache_folder=":auto:", autoconvert_offset_to_baseunit=True)
 
 
 def parse(value: Any, unit: str) -> float:
@@ -34,7 +35,7 @@ def parse(value: Any, unit: str) -> float:
     if isinstance(value, bool):
         raise ValueError(f"expected a quantity in {unit}, got {value!r}")
     if isinstance(value, (int, float)):
-        return float(value)
+        return _finite(float(value), value)
     if not isinstance(value, str):
         raise ValueError(f"expected a quantity in {unit} such as '1 {unit}', got {type(value).__name__}")
     try:
@@ -55,15 +56,29 @@ def _convert(text: str, unit: str) -> float:
         if quantity.unitless and unit != "1":
             raise ValueError(f"{text!r} has no unit; expected a quantity in {unit}") from None
         number = float(quantity.to("" if unit == "1" else unit).magnitude)
+    return _finite(number, text)
+
+
+def _finite(number: float, given: object) -> float:
     if not math.isfinite(number):
-        raise ValueError(f"{text!r} is not a finite quantity")
+        raise ValueError(f"{given!r} is not a finite quantity")
     return number
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Marks a pydantic field that takes a quantity as text and holds SI: `Annotated[float, Quantity("s")]`."""
+
+    unit: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Read text and numbers with `parse` before pydantic looks at bounds."""
+        return core_schema.no_info_before_validator_function(lambda value: parse(value, self.unit), handler(source))
 
 
 def quantity(unit: str) -> Any:
     """Type of a pydantic field that takes a quantity as text and holds SI."""
-    read = BeforeValidator(lambda value: parse(value, unit))
-    return Annotated[float, read, WithJsonSchema({"type": "number", "unit": unit})]
+    return Annotated[float, Quantity(unit)]
 
 
 PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
@@ -73,5 +88,6 @@ def pretty(value: float, unit: str, digits: int = 3) -> str:
     """A number for people: `pretty(3.2e-12, "J")` is `3.2 pJ`."""
     if not math.isfinite(value) or value == 0:
         return f"{value:g} {unit}"
-    exponent = min(12, max(-18, 3 * math.floor(math.log10(abs(value)) / 3)))
-    return f"{value / 10.0**exponent:.{digits}g} {PREFIXES[exponent]}{unit}"
+    rounded = float(f"{value:.{digits - 1}e}")  # before the prefix is chosen: 999.9996 is 1 k
+    exponent = min(12, max(-18, 3 * math.floor(math.log10(abs(rounded)) / 3)))
+    return f"{rounded / 10.0**exponent:.{digits}g} {PREFIXES[exponent]}{unit}"

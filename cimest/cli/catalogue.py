@@ -23,10 +23,12 @@ class Catalogue(NamedTuple):
 
 def _parameters(thing: Callable[..., Any]) -> list[dict[str, Any]]:
     """Name and default of each option, `required` where there is none."""
-    from cimest.config.sections import default_options, options_of
+    from cimest.config.sections import options_of
 
-    defaults = default_options(thing)
-    return [{"name": option.name, "value": defaults.get(option.name, "required")} for option in options_of(thing)]
+    return [
+        {"name": option.name, "value": "required" if option.default is option.empty else option.default}
+        for option in options_of(thing)
+    ]
 
 
 def _callable(registry: Registry[Any]) -> Catalogue:

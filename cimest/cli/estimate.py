@@ -12,7 +12,7 @@ from cimest.cli.common import console, experiment_arguments, json_option, print_
 
 @click.command()
 @experiment_arguments
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for result.json; without it nothing is written.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results; without it nothing is written.")
 @click.option("--activity", metavar="FILE", help="Recorded activity, instead of the assumed one.")
 @quiet_option
 @json_option
@@ -25,10 +25,7 @@ def estimate(
 
     if activity is not None:
         overrides = (*overrides, f"activity={json.dumps(activity)}")
-    result = estimate_experiment(load(experiment, overrides))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "result.json").write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")
+    result = estimate_experiment(load(experiment, overrides), out)
     if as_json:
         print_json(result)
     elif not quiet:

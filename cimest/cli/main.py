@@ -99,8 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = cli.main(arguments, prog_name="cimest", standalone_mode=False, obj=state)
         return code if isinstance(code, int) else GOOD
-    except click.Abort:
-        click.echo("interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        reason = str(stop) or str(stop.__cause__ or "")  # click turns the one into the other
+        click.echo(f"interrupted; {reason}" if reason else "interrupted", err=True)
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -124,8 +125,11 @@ def _report(error: Exception, debug: bool) -> int:
 
 
 def _is_bad_input(error: Exception) -> bool:
-    """Whether the user can mend it; the modules of the other errors are loaded where such an error was raised."""
-    kinds: list[Any] = [FileNotFoundError]
+    """Whether the user can mend it: a component or data file that is refused is a ValueError that says why.
+
+    The modules of the other errors are loaded where such an error was raised.
+    """
+    kinds: list[Any] = [FileNotFoundError, ValueError]
     for module, name in (("hwlib.registry", "UnknownName"), ("cimest.config.messages", "ConfigError")):
         if module in sys.modules:
             kinds.append(getattr(sys.modules[module], name))

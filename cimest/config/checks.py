@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from cimest.config.document import Entry, read_file
 from cimest.config.messages import ConfigError, Problem, no_file
 from cimest.config.schema import Device, Experiment
-from cimest.config.sections import options_model, sections_of
+from cimest.config.sections import options_model, read_options, sections_of
 from cimest.config.validation import expand, explain
 from hwlib.devices import load_device
 from hwlib.registry import Registry, UnknownName, suggestion
@@ -65,6 +65,8 @@ def device(entry: Entry, folder: Callable[[Entry], Path]) -> tuple[Device | None
             origin, problems = read_file(file)
         except ConfigError as error:
             return None, error.problems
+        if not isinstance(origin.value, dict):
+            return None, [Problem(origin.place, "chip.device", "a device file is a mapping of fields to values")]
         name = str(file)
         origin = expand(origin, (Device,), DEVICE, problems)
     changes = Entry({key: child for key, child in entry.value.items() if key != "base"}, entry.place, entry.key)
@@ -104,10 +106,10 @@ def names(root: Entry) -> list[Problem]:
     dataset = _named(root, ("dataset", "name"), DATASETS, problems)
     network = _named(root, ("network", "name"), NETWORKS, problems)
     rule = _named(root, ("training", "rule", "name"), RULES, problems)
-    if network and _options_fit(root, ("network",), network, problems) and dataset:
-        _try(root, ("network",), lambda **options: network(dataset.shape, dataset.classes, **options), problems)
-    if rule and _options_fit(root, ("training", "rule"), rule, problems):
-        _try(root, ("training", "rule"), rule, problems)
+    if network:
+        _make(root, ("network",), network, (dataset.shape, dataset.classes) if dataset else None, problems)
+    if rule:
+        _make(root, ("training", "rule"), rule, (), problems)
     technology = root.at(("chip", "technology"))
     if technology and isinstance(technology.value, str):
         allowed = technology_names()
@@ -130,46 +132,35 @@ def _named(root: Entry, path: tuple[str, ...], registry: Registry[Any], problems
         return None
 
 
-def _options_fit(root: Entry, path: tuple[str, ...], thing: Callable[..., Any], problems: list[Problem]) -> bool:
-    """Whether names and types of the options are those that `thing` takes."""
+def _make(root: Entry, path: tuple[str, ...], thing: Callable[..., Any], first: Any, problems: list[Problem]) -> None:
+    """Make a network or a rule with its options, after the arguments `first`; None only reads the options."""
     section = root.at(path)
     assert section is not None, "its name was found"
-    model: type[BaseModel] = options_model(path[-1], thing, given=["name"])
-    new: list[Problem] = []
-    section = expand(section, (model,), path, new)
+    options = Entry({key: entry for key, entry in section.value.items() if key != "name"}, section.place, section.key)
+    model, new = options_model(thing), []  # type: Any, list[Problem]
+    options = expand(options, (model,), path, new)
     try:
-        model.model_validate(section.plain)
+        read = read_options(thing, options.plain)
+        if first is not None and not new:
+            thing(*first, **read)
     except ValidationError as error:
-        new += explain(error, section, (model,), path)
-    problems += new
-    return not new
-
-
-def _try(root: Entry, path: tuple[str, ...], make: Callable[..., Any], problems: list[Problem]) -> None:
-    """Make the thing with its options; it may refuse a value, or a combination of them."""
-    section = root.at(path)
-    assert section is not None, "its name was found"
-    options = {key: value for key, value in section.plain.items() if key != "name"}
-    try:
-        make(**options)
+        new += explain(error, options, (model,), path)
     except ValueError as error:
-        blamed = next((key for key in options if re.search(rf"\b{re.escape(key)}\b", str(error))), "name")
-        problems.append(Problem(section.value[blamed].place, ".".join(path), str(error), value=section.plain))
+        # It refuses a value, or a combination of them, and names what it blames, or else the whole is at fault.
+        blamed = next((key for key in options.value if re.search(rf"\b{re.escape(key)}\b", str(error))), "name")
+        new.append(Problem(section.value[blamed].place, ".".join(path), str(error), value=section.plain))
+    problems += new
 
 
 def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
     """Key paths and messages of values that are right one by one but do not fit together."""
+    from cimest.datasets import DATASETS
     from hwlib.technology import load_technology
 
     chip, training, dataset = experiment.chip, experiment.training, experiment.dataset
     shared = [
         ("adc", chip.adc.columns_per_adc, chip.array.columns, "columns of an array"),
-        (
-            "backward_adc",
-            chip.backward_adc.columns_per_adc,
-            chip.array.rows,
-            "rows of an array, which a backward pass reads",
-        ),
+        ("backward_adc", chip.backward_adc.columns_per_adc, chip.array.rows, "rows of an array, read backward"),
         ("weight_gradient", chip.weight_gradient.columns_per_adc, chip.weight_gradient.columns, "columns of its array"),
     ]
     found: list[tuple[tuple[str, ...], str]] = [
@@ -177,10 +168,13 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
         for part, lines, available, what in shared
         if lines > available
     ]
-    if dataset.train is not None and training.batch > dataset.train:
-        found.append(
-            (("training", "batch"), f"a batch of {training.batch} is more than the {dataset.train} training images")
-        )
+    data = DATASETS.get(dataset.name)
+    for part, wanted, images in (("train", dataset.train, data.train), ("test", dataset.test, data.test)):
+        if wanted is not None and wanted > images:
+            found.append((("dataset", part), f"{wanted} is more than the {images} images of {dataset.name}"))
+    images = dataset.train or data.train
+    if training.batch > images:
+        found.append((("training", "batch"), f"a batch of {training.batch} is more than the {images} training images"))
     try:
         load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
     except ValueError as error:

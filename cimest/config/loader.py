@@ -12,7 +12,7 @@ from cimest.config import checks
 from cimest.config.document import Entry, read_file, read_text, write_text
 from cimest.config.messages import ConfigError, Place, Problem, no_file
 from cimest.config.schema import Device, Experiment
-from cimest.config.sections import Models, all_paths, default_options, fields_of, known, sections_of, short_form
+from cimest.config.sections import Models, all_paths, fields_of, known, read_options, sections_of, short_form
 from cimest.config.validation import expand, explain
 from hwlib.registry import closest
 
@@ -137,21 +137,24 @@ def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
         for path, message in checks.sizes(experiment):
             problems.append(Problem(_nearest(root, path).place, ".".join(path), message))
     if problems or experiment is None:
-        # What one value is blamed for first is the most precise; later checks see the consequences.
-        raise ConfigError({(problem.place, problem.path): problem for problem in reversed(problems)}.values())
+        # What a value is blamed for first is the most precise; later checks see the consequences.
+        first: dict[tuple[Place, str], Problem] = {}
+        for problem in problems:
+            first.setdefault((problem.place, problem.path), problem)
+        raise ConfigError(first.values())
     _fill_options(experiment)
     return experiment
 
 
 def _fill_options(experiment: Experiment) -> None:
-    """Write the options that the network and the rule leave to their defaults into the experiment."""
+    """Give the network and the rule all their options, converted to their types, those left to their defaults too."""
     from cimest.network import NETWORKS
     from cimest.rules import RULES
 
     network, rule = experiment.network, experiment.training.rule
     for section, thing in ((network, NETWORKS.get(network.name)), (rule, RULES.get(rule.name))):
         assert section.model_extra is not None, "both sections take options"
-        section.model_extra.update({**default_options(thing), **section.model_extra})
+        section.model_extra.update(read_options(thing, section.model_extra))
 
 
 def _replace(data: dict[str, Any], path: Sequence[str], value: Any) -> None:

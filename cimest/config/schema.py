@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hwlib.devices import Device
-from hwlib.units import quantity
+from hwlib.units import Quantity
 
-Size = Annotated[quantity("bit"), Field(gt=0)]
+Size = Annotated[float, Quantity("bit"), Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -36,7 +36,9 @@ class DatasetChoice(Section):
     """A data set and how much of it is used."""
 
     name: Name
-    path: str | None = Field(None, description="folder with the official files; none: the cache, or the package that holds it")
+    path: str | None = Field(
+        None, description="folder with the official files; none: the cache, or the package that holds it"
+    )
     train: int | None = Field(None, ge=1, description="training images; none: all")
     test: int | None = Field(None, ge=1, description="test images; none: all")
 
@@ -48,7 +50,8 @@ class Array(Section):
     columns: int = Field(128, ge=2, le=4096)
     cell: Literal["1t1r"] = "1t1r"
     encoding: Literal["reference_column"] = Field(
-        "reference_column", description="one cell per weight; a dummy line at mid conductance is subtracted before the ADC"
+        "reference_column",
+        description="one cell per weight; a dummy line at mid conductance is subtracted before the ADC",
     )
 
 
@@ -61,15 +64,6 @@ class Adc(Section):
     range: Literal["calibrated", "full"] = Field(
         "calibrated", description="full scale from measured partial sums, or from the largest possible one"
     )
-
-
-class AdcChange(Section):
-    """An ADC given by its differences from another one."""
-
-    kind: Literal["flash", "sar"] | None = None
-    bits: int | None = Field(None, ge=1, le=12)
-    columns_per_adc: int | None = Field(None, ge=1)
-    range: Literal["calibrated", "full"] | None = None
 
 
 class WeightGradient(Section):
@@ -92,7 +86,9 @@ class Hierarchy(Section):
     """How arrays are grouped: arrays in a PE, PEs in a tile; a tile belongs to one layer."""
 
     arrays_per_pe: int = Field(4, ge=1)
-    pes: Count | Literal["auto"] = Field("auto", description="PEs of a tile; auto: the most that keep four fifths of the arrays in use")
+    pes: Count | Literal["auto"] = Field(
+        "auto", description="PEs of a tile; auto: the most that keep four fifths of the arrays in use"
+    )
     buffer: Size = Field(8 * 2.0**14, description="input buffer of a tile")
     bus_bits: int = Field(256, ge=8, description="width of the H-tree inside a tile")
 
@@ -122,17 +118,21 @@ class Chip(Section):
 
     technology: str = "22nm"
     roadmap: Literal["hp", "lstp"] = Field("lstp", description="high performance, or low standby power")
-    temperature: Annotated[quantity("K"), Field(ge=300, le=400)] = 300.0
-    supply: Annotated[quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
-    clock: Annotated[quantity("Hz"), Field(gt=0)] = 1e9
+    temperature: Annotated[float, Quantity("K"), Field(ge=300, le=400)] = 300.0
+    supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
+    clock: Annotated[float, Quantity("Hz"), Field(gt=0)] = 1e9
     device: Device
     array: Array = Array()
     adc: Adc = Adc()
     backward_adc: Adc = Field(default_factory=Adc, description="what is not said is taken from adc")
     input_bits: int = Field(8, ge=2, le=8, description="bits of activations, applied one a cycle")
-    error_bits: int = Field(8, ge=2, le=8, description="bits of errors with sign; magnitudes go in two phases, one per sign")
+    error_bits: int = Field(
+        8, ge=2, le=8, description="bits of errors with sign; magnitudes go in two phases, one per sign"
+    )
     mapping: Literal["unrolled", "kernel_position"] = "unrolled"
-    duplication: Literal["none", "fill_tile"] = Field("none", description="copies of small layers in the spare arrays of a tile")
+    duplication: Literal["none", "fill_tile"] = Field(
+        "none", description="copies of small layers in the spare arrays of a tile"
+    )
     tile: Hierarchy = Hierarchy()
     bus_bits: int = Field(1024, ge=8, description="width of the H-tree between the tiles")
     weight_gradient: WeightGradient = WeightGradient()
@@ -144,7 +144,11 @@ class Chip(Section):
     @classmethod
     def _inherit_adc(cls, data: Any) -> Any:
         """Fill what `backward_adc` does not say from `adc`."""
-        if isinstance(data, dict) and isinstance(data.get("backward_adc", {}), dict) and isinstance(data.get("adc", {}), dict):
+        if (
+            isinstance(data, dict)
+            and isinstance(data.get("backward_adc", {}), dict)
+            and isinstance(data.get("adc", {}), dict)
+        ):
             data = {**data, "backward_adc": {**data.get("adc", {}), **data.get("backward_adc", {})}}
         return data
 
@@ -177,7 +181,9 @@ class Training(Section):
     batch: int = Field(50, ge=1)
     learning_rate: LearningRate = LearningRate()
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    initial_range: float = Field(0.5, gt=0, le=1, description="first weights are uniform within ± this fraction of full range")
+    initial_range: float = Field(
+        0.5, gt=0, le=1, description="first weights are uniform within ± this fraction of full range"
+    )
 
 
 class Gradient(Section):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from cimest.config.schema import Device, DeviceChoice, Experiment
+from hwlib.units import Quantity
 
 Models = tuple[type[BaseModel], ...]
 """Models that a mapping may have; more than one where the schema has a union."""
@@ -99,8 +100,8 @@ def takes_truth(field: FieldInfo) -> bool:
 def unit_of(field: FieldInfo) -> str:
     """SI unit of a quantity; empty for a plain number."""
     for part in _parts(field):
-        if isinstance(part, WithJsonSchema) and part.json_schema:
-            return part.json_schema["unit"]
+        if isinstance(part, Quantity):
+            return part.unit
     return ""
 
 
@@ -126,35 +127,30 @@ def bounds(field: FieldInfo) -> str:
 
 
 def options_of(thing: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Options: the fields of a dataclass such as a rule, the keyword-only parameters of a function such as a network."""
+    """Options: the fields of a dataclass (a rule), or the keyword-only parameters of a function (a network)."""
     parameters = inspect.signature(thing).parameters.values()
     return [parameter for parameter in parameters if inspect.isclass(thing) or parameter.kind is parameter.KEYWORD_ONLY]
 
 
-def default_options(thing: Callable[..., Any]) -> dict[str, Any]:
-    """Options and their defaults, as YAML would give them: a tuple is a list."""
-    defaults = {
-        parameter.name: parameter.default for parameter in options_of(thing) if parameter.default is not parameter.empty
-    }
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
-
-
-def options_model(owner: str, thing: Callable[..., Any], given: Iterable[str] = ()) -> type[BaseModel]:
-    """The section that a rule or a network has for its own options.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the rule or network.
-    thing : callable
-        See `options_of`.
-    given : iterable of str
-        Keys of the section that are no options.
-    """
+def options_model(thing: Callable[..., Any]) -> type[BaseModel]:
+    """The section that holds the options of a rule or a network; see `options_of`."""
     hints = typing.get_type_hints(thing, include_extras=True)
-    fields: dict[str, Any] = dict.fromkeys(given, (Any, None))
-    for parameter in options_of(thing):
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    configuration = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
-    return create_model(owner, __config__=configuration, **fields)
+    fields: dict[str, Any] = {}
+    for option in options_of(thing):
+        default = ... if option.default is option.empty else option.default
+        fields[option.name] = (hints.get(option.name, Any), default)
+    configuration = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), allow_inf_nan=False
+    )
+    return create_model("Options", __config__=configuration, **fields)
+
+
+def read_options(thing: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a rule or a network, the defaults of those that are not given included.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For an unknown option, or a value that the option does not allow.
+    """
+    return options_model(thing).model_validate(given).model_dump(mode="json")

@@ -181,7 +181,7 @@ def _other_keys(path: tuple[str, ...], models: Models, above: tuple[str, ...]) -
     best = " or ".join([".".join(other) for other in all_paths() if other[-1] == key][:3])
     if not best and (similar := closest(key, here)):
         best = ".".join((*above, *section, similar))
-    return (f"did you mean {best}? " if best else "") + f"allowed: {', '.join(here)}"
+    return (f"did you mean {best}? " if best else "") + (f"allowed: {', '.join(here)}" if here else "it has no options")
 
 
 def _keys_at(path: Iterable[str], models: Models) -> list[str]:

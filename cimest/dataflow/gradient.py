@@ -11,6 +11,7 @@ from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement, gradient_blocks
+from hwlib.component import Real
 
 PASS = "weight_gradient"
 
@@ -29,10 +30,10 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
     once = schedule.operand_writes == "once"
     images = design.images_at_once
     stored = layer.input[1] * layer.input[2] if once else layer.positions
-    row_blocks, column_blocks = gradient_blocks(stored * images, layer.input[0], chip)
-    row_blocks = row_blocks / images  # per sample
+    all_row_blocks, column_blocks = gradient_blocks(stored * images, layer.input[0], chip)
+    row_blocks = all_row_blocks / images  # per sample
     groups = unit.columns_per_adc
-    loads = np.ceil(row_blocks * images * column_blocks / design.gradient_arrays) / images
+    loads = np.ceil(all_row_blocks * column_blocks / design.gradient_arrays) / images
 
     vectors = layer.kernel_positions * layer.fan_out * design.error_cycles
     reads = vectors * row_blocks * column_blocks * groups
@@ -76,20 +77,20 @@ def operands(design: Design, placement: Placement, writes: int) -> Iterator[Acti
     each slice; the smaller one is repeated.
     """
     chip, name = design.chip, placement.layer.name
-    activations = design.input_values(placement) * chip.input_bits
+    activations: Real = design.input_values(placement) * chip.input_bits
     errors = design.error_bits(placement)
     slices = design.gradient_slices(placement)
     repeat_activations = slices * activations + errors <= activations + slices * errors
-    activations = activations * np.where(repeat_activations, slices, 1)[()]
-    errors = errors * np.where(repeat_activations, 1, slices)[()]
-    spilled = (activations + errors) * design.spill()
+    fetched = activations * np.where(repeat_activations, slices, 1)[()]
+    streamed = errors * np.where(repeat_activations, 1, slices)[()]
+    spilled = (fetched + streamed) * design.spill()
     yield from move(design, name, PASS, "dram", "read", spilled)
     yield from move(design, name, PASS, "global_buffer", "write", spilled)
-    yield from move(design, name, PASS, "global_buffer", "read", activations * writes + errors)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", activations * writes + errors)
+    yield from move(design, name, PASS, "global_buffer", "read", fetched * writes + streamed)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", fetched * writes + streamed)
 
 
-def sums(design: Design, placement: Placement, loads: float) -> Iterator[Action]:
+def sums(design: Design, placement: Placement, loads: Real) -> Iterator[Action]:
     """The running sum of the gradient: in the gradient buffer, or image by image in DRAM."""
     name = placement.layer.name
     bits = placement.layer.weights * design.schedule.gradient_bits

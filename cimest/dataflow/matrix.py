@@ -191,7 +191,7 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
         yield from move(design, name, "forward", "dram", "read", inputs)
         yield from move(design, name, "forward", "global_buffer", "write", inputs)
     if design.schedule.activations == "dram":
-        leaving = places + (0 if last else stored * word)  # the last layer's outputs go to the loss unit
+        leaving: Real = places + (0 if last else stored * word)  # the last layer's outputs go to the loss unit
     else:  # what the weight gradient needs and the buffer cannot keep; images are in the DRAM already
         leaving = (places + (0 if first else inputs)) * design.spill()
     yield from move(design, name, "forward", "dram", "write", leaving)

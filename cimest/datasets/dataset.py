@@ -38,7 +38,9 @@ class Data:
         for part, wanted, labels in (("train", train, self.train_labels), ("test", test, self.test_labels)):
             if wanted is not None and wanted > len(labels):
                 raise ValueError(f"dataset.{part}: {wanted} images wanted, but there are {len(labels)}")
-        return Data(self.train_images[:train], self.train_labels[:train], self.test_images[:test], self.test_labels[:test])
+        return Data(
+            self.train_images[:train], self.train_labels[:train], self.test_images[:test], self.test_labels[:test]
+        )
 
 
 class Dataset(Protocol):
@@ -82,4 +84,6 @@ def folder(name: str, path: str | Path | None) -> Path:
 
 def missing(name: str, place: Path, files: str) -> FileNotFoundError:
     """The error that says which files belong where, and how to get them."""
-    return FileNotFoundError(f"no {name} in {place}: run `cimest data fetch {name}`, or put {files} there (dataset.path)")
+    return FileNotFoundError(
+        f"no {name} in {place}: run `cimest data fetch {name}`, or put {files} there (dataset.path)"
+    )

@@ -1,6 +1,6 @@
 """From action counts and costs to energy, latency, area and the figures of merit."""
 
 from cimest.estimate.estimate import Estimate, price
-from cimest.estimate.metrics import metrics, operations
+from cimest.estimate.metrics import energies, metrics, operations
 
-__all__ = ["Estimate", "metrics", "operations", "price"]
+__all__ = ["Estimate", "energies", "metrics", "operations", "price"]

@@ -1,16 +1,17 @@
 """The kernels in machine code by numba, held to the specification in reference.py.
 
-Work is cut into chunks of fixed size that a pool of threads takes from a list, and no number is summed across
-chunks but integers: results are the same for any number of threads. The loops release the interpreter lock, which
-compiles in a third of the time of numba's own parallel loops and may be called from several threads at once.
+Threads share the vectors, rows or columns of a result; none of its numbers depends on how they are shared, so results
+are the same for any number of threads. The loops release the interpreter lock and are called from a pool of threads:
+that compiles faster than numba's own parallel loops, and may be done from several threads at once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,8 @@ from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.kernels.vector import LANES, read_columns
 from hwlib.devices.update_law import GROWTH_MAX, Steps
 
-VECTORS = 512
-"""Input vectors in a chunk."""
-CELLS = 1 << 14
-"""Cells in a chunk of an update, about."""
-LINES, COLUMNS = 2048, 3
-"""Stored columns of the weight-gradient unit, and columns of errors, in a chunk."""
+LINES, COLUMNS = 1024, 4
+"""Stored columns of the weight-gradient unit, and columns of errors, that are worked on together."""
 GROUP = 32
 """Input vectors that use a block of weights while it lies in the nearest cache."""
 
@@ -53,12 +50,13 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="cimest")
 
 
-def _each(work: Callable[[Any], Any], chunks: Iterable[Any]) -> list[Any]:
-    """Results of the work on each chunk, in order."""
-    chunks = list(chunks)
-    if _threads == 1 or len(chunks) == 1:
-        return [work(chunk) for chunk in chunks]
-    return list(_pool(_threads).map(work, chunks))
+def _shared(work: Callable[[int, int], Any], items: int) -> list[Any]:
+    """Results of work(first, last) on ranges that cover all items, one range for each thread."""
+    edges = np.linspace(0, items, min(_threads, items) + 1).astype(int).tolist()
+    *others, last = pairwise(edges)
+    pending = [_pool(_threads).submit(work, *part) for part in others]
+    own = work(*last)
+    return [*(future.result() for future in pending), own]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -96,9 +94,10 @@ def _mvm(x, signed, weights, columns, edges, longest, inverse, low, high, y):
                         first = (2 * m + phase) * (longest + 1)
                         if ends[m, phase] > first:
                             sign = np.float32(1 - 2 * phase)
-                            clipped += read_columns(
-                                weights, base, rows, values, first, ends[m, phase], _BITS, inverse, low, high, sign, flat, offset
-                            )  # fmt: skip
+                            last = ends[m, phase]
+                            clipped += read_columns(  # type: ignore[call-arg]
+                                weights, base, rows, values, first, last, _BITS, inverse, low, high, sign, flat, offset
+                            )
     return clipped
 
 
@@ -114,12 +113,11 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
     magnitudes = np.ascontiguousarray(x).view(np.uint8)
     longest, scalars = int(np.diff(edges).max()), adc.scalars()
 
-    def work(start: int) -> int:
-        chunk = slice(start, start + VECTORS)
-        signed = x.dtype == np.int8
-        return _mvm(magnitudes[chunk], signed, strips.reshape(-1), padded, edges, longest, *scalars, y[chunk])
+    def work(first: int, last: int) -> int:
+        part, signed = slice(first, last), x.dtype == np.int8
+        return _mvm(magnitudes[part], signed, strips.reshape(-1), padded, edges, longest, *scalars, y[part])
 
-    clipped = sum(_each(work, range(0, x.shape[0], VECTORS)))
+    clipped = sum(_shared(work, len(x)))
     return y[:, :columns] * np.float32(adc.step), clipped
 
 
@@ -145,26 +143,26 @@ def _pack(x, edges, packed):
             for bit in range(packed.shape[2]):
                 line = target[bit]
                 for column in range(columns):
-                    line[column] |= np.uint32(np.uint32(np.uint32(row[column] >> np.uint8(bit)) & np.uint32(1)) << (place & 31))
+                    line[column] |= np.uint32(
+                        np.uint32(np.uint32(row[column] >> np.uint8(bit)) & np.uint32(1)) << (place & 31)
+                    )
 
 
 def _packed(x: np.ndarray, edges: np.ndarray, bits: int) -> np.ndarray:
     words = 2 * -(-int(np.diff(edges).max()) // 64)
     packed = np.zeros((len(edges) - 1, words, bits, x.shape[1]), dtype=np.uint32)
-    blocks = max(1, VECTORS // words // 32)
 
-    def work(start: int) -> None:
-        _pack(x, edges[start : start + blocks + 1], packed[start : start + blocks])
+    def work(first: int, last: int) -> None:
+        _pack(x, edges[first : last + 1], packed[first:last])
 
-    _each(work, range(0, len(edges) - 1, blocks))
+    _shared(work, len(packed))
     return packed
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _gradient(stored, streamed, sign, inverse, high, lines, columns, total):
-    """Add converted counts of ones to total[column of errors, stored column], within the given lines and columns."""
+def _gradient_piece(stored, streamed, sign, inverse, high, first, last, columns, total):
+    """One piece of the matrix: stored columns first to last, some columns of errors."""
     clipped = np.int64(0)
-    first, last = lines
     width = np.uint64(last - first)
     count = np.empty(width, np.uint32)
     for block in range(stored.shape[0]):
@@ -181,10 +179,10 @@ def _gradient(stored, streamed, sign, inverse, high, lines, columns, total):
                     next_cells = stored[block, word + 1, first:last]
                     if fresh:
                         for j in range(width):
-                            count[j] = _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)
+                            count[j] = _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)  # type: ignore[call-arg]
                     else:
                         for j in range(width):
-                            count[j] += _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)
+                            count[j] += _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)  # type: ignore[call-arg]
                     fresh = False
                 if fresh:
                     continue
@@ -198,6 +196,19 @@ def _gradient(stored, streamed, sign, inverse, high, lines, columns, total):
     return clipped
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _gradient(stored, streamed, sign, inverse, high, first_item, last_item, total):
+    """Add converted counts of ones to total[column of errors, stored column], for some pieces of that matrix."""
+    clipped = np.int64(0)
+    across = (total.shape[0] + COLUMNS - 1) // COLUMNS
+    for item in range(first_item, last_item):
+        first = item // across * LINES
+        last = min(first + LINES, total.shape[1])
+        columns = item % across * COLUMNS, min(item % across * COLUMNS + COLUMNS, total.shape[0])
+        clipped += _gradient_piece(stored, streamed, sign, inverse, high, first, last, columns, total)
+    return clipped
+
+
 def weight_gradient(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, adc: Quantiser) -> tuple[np.ndarray, int]:
     """See `reference.weight_gradient`; equal while the sum of codes stays below 2^24."""
     inverse, _, high = adc.scalars()
@@ -207,14 +218,10 @@ def weight_gradient(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, adc: Q
     for sign, magnitude in phases(errors):
         streamed = _packed(magnitude, edges, 7)
 
-        def work(chunk: tuple[int, int], sign: int = sign, streamed: np.ndarray = streamed) -> int:
-            line, column = chunk
-            lines = line, min(line + LINES, stored.shape[2])
-            columns = column, min(column + COLUMNS, errors.shape[1])
-            return _gradient(stored, streamed, sign, inverse, high, lines, columns, total)
+        def work(first: int, last: int, sign: int = sign, streamed: np.ndarray = streamed) -> int:
+            return _gradient(stored, streamed, sign, inverse, high, first, last, total)
 
-        chunks = [(i, j) for i in range(0, stored.shape[2], LINES) for j in range(0, errors.shape[1], COLUMNS)]
-        clipped += sum(_each(work, chunks))
+        clipped += sum(_shared(work, -(-total.shape[0] // COLUMNS) * -(-total.shape[1] // LINES)))
     planes = total.reshape(errors.shape[1], 8, x.shape[1]).astype(np.float64)
     gradient = np.tensordot(2.0 ** np.arange(8), planes, axes=(0, 1))
     return (gradient.T * adc.step).astype(np.float32), clipped
@@ -267,15 +274,15 @@ def _update(
                 count = np.int64(pulses[column])
                 if count == 0:
                     continue
-                w = np.float64(weights[row, column])
+                w = float(weights[row, column])
                 if count > 0:
-                    direction, slope, start = 1.0, np.float64(r_up[row, column]), np.float64(s_up[row, column])
+                    direction, slope, start = 1.0, r_up[row, column], s_up[row, column]
                     longest_up[row, block] = max(longest_up[row, block], count)
                     counts[0] += 1
                     counts[1] += count
                 else:
                     count = -count
-                    direction, slope, start = -1.0, np.float64(r_down[row, column]), np.float64(s_down[row, column])
+                    direction, slope, start = -1.0, r_down[row, column], s_down[row, column]
                     longest_down[row, block] = max(longest_down[row, block], count)
                     counts[2] += 1
                     counts[3] += count
@@ -288,11 +295,9 @@ def _update(
                 if spread > 0:
                     one, two = _threefry(seed, noise_key, step, np.uint32(cell + np.uint32(column)))
                     radius = np.sqrt(-2 * np.log((np.float64(one) + 0.5) * 2.0**-32))
-                    draw = np.float64(np.float32(radius * np.cos(2 * np.pi * (np.float64(two) * 2.0**-32))))
-                    amplitude = spread
-                    if per_pulse:
-                        amplitude = spread * np.sqrt(np.float64(count))
-                    w = min(max(w + amplitude * draw, -1.0), 1.0)
+                    draw = float(np.float32(radius * np.cos(2 * np.pi * (np.float64(two) * 2.0**-32))))
+                    growth = np.sqrt(float(count)) if per_pulse else 1.0
+                    w = min(max(w + spread * growth * draw, -1.0), 1.0)
                 weights[row, column] = w
                 written[row, column] += count
     return counts
@@ -310,20 +315,19 @@ def pulsed_update(
     written: np.ndarray,
 ) -> PulseCounts:
     """See `reference.pulsed_update`; the same random bits and pulses, weights equal to single precision."""
-    rows, columns = weights.shape
+    rows = len(weights)
     longest_up = np.zeros((rows, len(column_edges) - 1), dtype=np.int64)
     longest_down = np.zeros_like(longest_up)
     coefficients = [np.broadcast_to(np.asarray(value, dtype=np.float64), weights.shape) for value in steps]
     keys = [np.uint32(address.tile * random.STREAMS + stream) for stream in (random.ROUNDING, random.NOISE)]
-    height = max(1, CELLS // columns)
 
-    def work(first: int) -> np.ndarray:
-        return _update(
+    def work(first: int, last: int) -> np.ndarray:
+        return _update(  # type: ignore[call-arg]
             weights, amount, *coefficients, rounding == "stochastic", 2 * sigma, per_pulse,
-            np.uint32(address.seed), *keys, np.uint32(address.step), first, min(first + height, rows),
+            np.uint32(address.seed), *keys, np.uint32(address.step), first, last,
             column_edges, written, longest_up, longest_down,
         )  # fmt: skip
 
-    counts = np.sum(_each(work, range(0, rows, height)), axis=0)
+    counts = np.sum(_shared(work, rows), axis=0)
     cells_up, pulses_up, cells_down, pulses_down = (int(count) for count in counts)
     return PulseCounts(cells_up, cells_down, pulses_up, pulses_down, longest_up, longest_down)

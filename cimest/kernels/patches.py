@@ -28,7 +28,8 @@ def im2col(maps: np.ndarray, layer: Conv) -> np.ndarray:
     patches = np.empty((len(maps), height, width, layer.kernel, layer.kernel, layer.input[0]), dtype=maps.dtype)
     for y in range(layer.kernel):
         for x in range(layer.kernel):
-            patches[:, :, :, y, x] = padded[:, y : y + stride * height : stride, x : x + stride * width : stride]
+            rows, columns = slice(y, y + stride * height, stride), slice(x, x + stride * width, stride)
+            patches[:, :, :, y, x] = padded[:, rows, columns]
     return patches.reshape(-1, layer.fan_in)
 
 
@@ -53,5 +54,7 @@ def col2im(columns: np.ndarray, layer: Conv) -> np.ndarray:
     padded = np.zeros((len(patches), height + 2 * pad, width + 2 * pad, channels), dtype=columns.dtype)
     for y in range(layer.kernel):
         for x in range(layer.kernel):
-            padded[:, y : y + stride * out_height : stride, x : x + stride * out_width : stride] += patches[:, :, :, y, x]
+            padded[:, y : y + stride * out_height : stride, x : x + stride * out_width : stride] += patches[
+                :, :, :, y, x
+            ]
     return padded[:, pad : pad + height, pad : pad + width]

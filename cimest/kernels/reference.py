@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from cimest.kernels.random import NOISE, ROUNDING, normal, uniform
@@ -52,7 +54,7 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
     y = np.zeros((x.shape[0], weights.shape[1]), dtype=np.float32)
     clipped = 0
     for sign, magnitude in phases(x):
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             for bit in range(8):
                 sums = np.zeros_like(y)
                 for row in range(start, stop):  # row by row, so that the order of summation is defined
@@ -88,7 +90,7 @@ def weight_gradient(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, adc: Q
     """
     total = np.zeros((x.shape[1], errors.shape[1]))
     clipped = 0
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         for sign, magnitude in phases(errors):
             for bit in range(8):
                 for error_bit in range(7):
@@ -131,7 +133,7 @@ def pulsed_update(
         Of the random numbers: `ROUNDING` and `NOISE` of each cell.
     column_edges : array of int64
         Blocks of columns that form array rows, for the statistics.
-    written : array of int64, shape of the weights
+    written : array of int32, shape of the weights
         Pulses of each cell so far; this update's are added.
 
     Returns
@@ -146,7 +148,7 @@ def pulsed_update(
     spread = 2 * sigma * np.sqrt(np.where(per_pulse, count, 1))
     noisy = np.clip(moved + spread * normal(address, NOISE, shape).astype(np.float64), -1, 1)
     weights[...] = np.where(count > 0, noisy, weights)
-    written += count
+    written += count.astype(np.int32)
     up, down = np.maximum(pulses, 0), np.maximum(-pulses, 0)
     return PulseCounts(
         cells_up=int(np.count_nonzero(up)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -56,3 +56,12 @@ class PulseCounts:
     pulses_down: int
     longest_up: np.ndarray
     longest_down: np.ndarray
+
+    @classmethod
+    def none(cls, rows: int, blocks: int) -> PulseCounts:
+        """No pulses at all."""
+        return cls(0, 0, 0, 0, np.zeros((rows, blocks), dtype=np.int64), np.zeros((rows, blocks), dtype=np.int64))
+
+    def __add__(self, other: PulseCounts) -> PulseCounts:
+        """Two updates, one after the other."""
+        return PulseCounts(*(getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)))

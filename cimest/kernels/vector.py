@@ -6,7 +6,7 @@ Written in LLVM's own language, so that it serves every processor that LLVM does
 
 from __future__ import annotations
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from cimest.kernels.reference import phases
@@ -55,7 +57,8 @@ def best(sums: np.ndarray, significance: np.ndarray, bits: int, signed: bool, le
     sums, significance = sums.reshape(-1)[chosen], significance.reshape(-1)[chosen]
     steps = np.maximum(2.0 ** (np.arange(top, top - 5 * PER_OCTAVE, -1) / PER_OCTAVE), least)
     errors = [
-        np.sum(significance * np.square(step * np.clip(np.floor(sums / step + 0.5), low, high) - sums)) for step in steps
+        np.sum(significance * np.square(step * np.clip(np.floor(sums / step + 0.5), low, high) - sums))
+        for step in steps
     ]
     return Quantiser(float(steps[int(np.argmin(errors))]), low, high)
 
@@ -70,7 +73,7 @@ def measured_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, bits: in
     for _, magnitude in phases(x[spread(len(x))]):
         for bit in range(8):
             ones = (magnitude >> bit & 1).astype(np.float64)
-            for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            for start, stop in pairwise(edges):
                 part = ones[:, start:stop]
                 found = part[part.any(axis=1)] @ columns[start:stop]
                 sums.append(found.reshape(-1))
@@ -90,5 +93,7 @@ def measured_counts(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, bits: 
                 streamed = (magnitude >> bit & 1).astype(np.float64)
                 found = np.moveaxis(stored, 1, 2) @ streamed[:, streamed.any(axis=0)]
                 sums.append(found.reshape(-1))
-                significance.append(np.broadcast_to(4.0 ** (np.arange(8)[:, None, None] + bit), found.shape).reshape(-1))
+                significance.append(
+                    np.broadcast_to(4.0 ** (np.arange(8)[:, None, None] + bit), found.shape).reshape(-1)
+                )
     return best(np.concatenate(sums), np.concatenate(significance), bits, signed=False, least=1.0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from cimest.kernels.patches import col2im, im2col
-from cimest.learning.tile import AnalogTile, Errors
-from cimest.network import Conv, MaxPool, Relu
+from cimest.learning.tile import AnalogTile, Errors, column_sums
+from cimest.network import Conv, MaxPool
+
+ERROR_RANGE = 8.0
+"""Full scale of quantised errors in units of their root mean square: errors are heavy-tailed, and with the maximum
+as full scale a few samples would leave the others no codes (our choice)."""
+
+MEAN_MEMORY = 0.9
+"""Share of the running mean of a channel that stays after a batch (our choice)."""
 
 
 def power_of_two(value: float) -> float:
@@ -24,7 +29,7 @@ def mean_square(values: np.ndarray) -> float:
 class Rectifier:
     """ReLU and quantisation to unsigned codes of `bits` bits."""
 
-    def __init__(self, layer: Relu, bits: int):
+    def __init__(self, bits: int):
         self.largest = 2**bits - 1
 
     def forward(self, z: np.ndarray, training: bool) -> np.ndarray:
@@ -46,7 +51,9 @@ class Pool:
         self.input, self.window = layer.input, layer.window
         _, height, width = layer.output
         stops, offsets = (height * self.window, width * self.window), range(self.window)
-        self.corners = [np.s_[:, y : stops[0] : self.window, x : stops[1] : self.window] for y in offsets for x in offsets]
+        self.corners = [
+            np.s_[:, y : stops[0] : self.window, x : stops[1] : self.window] for y in offsets for x in offsets
+        ]
 
     def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
         """Largest value of each window."""
@@ -70,44 +77,54 @@ class Pool:
 
 
 class Matrix:
-    """A layer with weights: patches, the analog tile, and the digital scale and offset at its output."""
+    """A layer with weights: its analog tile, with a digital offset and shift at the output.
 
-    def __init__(self, layer: Conv, tile: AnalogTile, target: float, error_bits: int, opt):
+    Each output channel is centred: its mean over the batch is subtracted, and a running mean when the network
+    is used. Device asymmetry drives all weights of a column together, which shifts whole channels and ends
+    with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
+
+    Parameters
+    ----------
+    layer : Conv
+    tile : AnalogTile
+    target : float
+        Root mean square of the output that the shift aims at. [codes of the next layer's inputs]
+    error_bits : int
+        Of the errors, with sign.
+    """
+
+    def __init__(self, layer: Conv, tile: AnalogTile, target: float, error_bits: int):
         self.layer, self.tile, self.target = layer, tile, target
         self.largest_error = 2 ** (error_bits - 1) - 1
-        self.scale = 1.0
+        self.scale, self.batches = 1.0, 0
         self.mean = np.zeros(layer.fan_out, dtype=np.float32)
-        self.opt = opt
-        self.n = 0
 
     def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
+        """Scaled and centred products; while training, with statistics of this batch, which are remembered."""
         x = im2col(maps, self.layer)
         y = self.tile.forward(x)
+        mean = self.mean
         if training:
             self.x = x
-            mean = y.mean(axis=0, dtype=np.float64).astype(np.float32)
-        _, height, width = self.layer.output
-        if self.opt['centre']:
-            if training:
-                f = max(1/(self.n+1), 1-self.opt.get('mm',.9)); self.n += 1
-                self.mean = self.mean + np.float32(f)*(mean-self.mean)
-                y = y - mean
-            else:
-                y = y - self.mean
-        if self.tile.measuring:
-            self.scale = power_of_two(self.target / max(mean_square(y) ** 0.5, 1e-9))
-        y = y * np.float32(self.scale)
-        return y.reshape(-1, height, width, self.layer.fan_out)
+            mean = (column_sums(y) / len(y)).astype(np.float32)
+            self.batches += 1
+            share = max(1 / self.batches, 1 - MEAN_MEMORY)
+            self.mean = self.mean + np.float32(share) * (mean - self.mean)
+        y -= mean
+        if self.tile.measuring and training:
+            size = mean_square(y) ** 0.5
+            self.scale = power_of_two(self.target / size) if size > 0 else self.scale
+        y *= np.float32(self.scale)
+        return y.reshape(len(maps), *self.layer.output[1:], self.layer.fan_out)
 
     def quantise(self, error: np.ndarray) -> Errors:
+        """Errors at the output as the arrays take them: in units of a power of two near 8 root mean squares."""
         flat = error.reshape(-1, self.layer.fan_out)
-        if self.opt['emode']=='max': size = float(np.abs(flat).max(initial=0))
-        else: size = self.opt['emode']*mean_square(flat)**.5
-        if size == 0:
-            return Errors(np.zeros(flat.shape, dtype=np.int8), 1.0)
-        scale = power_of_two(size) / (self.largest_error+1)
-        codes = np.clip(np.rint(flat / np.float32(scale)), -self.largest_error, self.largest_error).astype(np.int8)
-        return Errors(codes, scale)
+        size = ERROR_RANGE * mean_square(flat) ** 0.5
+        scale = power_of_two(size) / (self.largest_error + 1) if size > 0 else 1.0
+        codes = np.clip(np.rint(flat * np.float32(1 / scale)), -self.largest_error, self.largest_error)
+        return Errors(codes.astype(np.int8), scale)
 
     def backward(self, delta: Errors) -> np.ndarray:
+        """Errors at the input."""
         return col2im(self.tile.backward(delta), self.layer) * np.float32(self.scale)

@@ -44,6 +44,13 @@ def nearest(values: np.ndarray, states: np.ndarray) -> np.ndarray:
     return states[np.searchsorted((states[1:] + states[:-1]) / 2, values)].astype(np.float32)
 
 
+def column_sums(matrix: np.ndarray) -> np.ndarray:
+    """Sums down the columns in double precision; exact for whole numbers, and quick for narrow matrices."""
+    height = 64 * (len(matrix) // 64)
+    folded = matrix[:height].reshape(-1, 64 * matrix.shape[1]).sum(axis=0, dtype=np.float64)
+    return folded.reshape(64, -1).sum(axis=0) + matrix[height:].sum(axis=0, dtype=np.float64)
+
+
 @dataclass
 class AnalogTile:
     """Arrays that hold one layer.
@@ -73,7 +80,6 @@ class AnalogTile:
     converted: dict[str, int] = field(init=False, default_factory=dict)
     time: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
-    counts: PulseCounts | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         device, shape = self.chip.device, self.shape
@@ -83,10 +89,12 @@ class AnalogTile:
         self.steps = affine_coefficients(device.update, device.states, shift)
         start = (2 * uniform(address, START, shape) - 1) * np.float32(self.initial_range)
         self.weights = nearest(start, device_states(device))
-        self.written = np.zeros(shape, dtype=np.int64)
+        self.written = np.zeros(shape, dtype=np.int32)
         self.row_edges = row_edges(self.layer, self.chip.array.rows, self.chip.mapping)
         self.column_edges = column_edges(self.layer, self.chip.array.columns)
         self.kernels = backend()
+        self.counts = self._no_pulses()
+        self.cycles = {"forward": self.chip.input_bits, "backward": 2 * (self.chip.error_bits - 1)}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,7 +112,9 @@ class AnalogTile:
 
     def backward(self, delta: Errors) -> np.ndarray:
         """Read the arrays from the other side: errors times the transposed weights, through the backward ADC."""
-        y = self._read("backward", delta.codes, np.ascontiguousarray(self.weights.T), self.column_edges, self.chip.backward_adc)
+        y = self._read(
+            "backward", delta.codes, np.ascontiguousarray(self.weights.T), self.column_edges, self.chip.backward_adc
+        )
         return y * np.float32(delta.scale)
 
     def _read(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Any) -> np.ndarray:
@@ -115,11 +125,14 @@ class AnalogTile:
                 low, high = converter.codes(adc.bits, signed=True)
                 self.converters[verb] = Quantiser(float(np.diff(edges).max()) / max(high, 1), low, high)
         y, clipped = self.kernels.bit_serial_mvm(x, weights, edges, self.converters[verb])
-        self._count(verb, clipped, x.shape[0] * 8 * weights.shape[1] * (len(edges) - 1))
+        self._count(verb, clipped, len(x) * self.cycles[verb] * weights.shape[1] * (len(edges) - 1))
         return y
 
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
+
+        Since the layer's output is centred (see `Matrix`), inputs count from their mean over the batch: the unit's
+        result less the product of mean input and summed error, which counters beside the unit collect.
 
         Parameters
         ----------
@@ -130,27 +143,32 @@ class AnalogTile:
         -------
         array of float32, shape (fan-in, fan-out)
         """
+        centre = column_sums(x)[:, None] / len(x) * column_sums(delta.codes)
+        return ((self._product(x, delta.codes) - centre) * delta.scale).astype(np.float32)
+
+    def _product(self, x: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, fan-out)."""
         unit = self.chip.weight_gradient
         edges = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
         longest = int(np.diff(edges).max())
         low, high = converter.codes(unit.adc_bits, signed=False)
         if longest <= high:
             # every count has a code of its own: the unit is exact, and so is this product of whole numbers
-            product = x.astype(np.float64).T @ delta.codes.astype(np.float64)
-            return (product * delta.scale).astype(np.float32)
+            return x.astype(np.float64).T @ errors.astype(np.float64)
         if self.measuring:
             if unit.adc_range == "calibrated":
-                self.converters["weight_gradient"] = converter.measured_counts(x, delta.codes, edges, unit.adc_bits)
+                self.converters["weight_gradient"] = converter.measured_counts(x, errors, edges, unit.adc_bits)
             else:
                 self.converters["weight_gradient"] = Quantiser(longest / high, low, high)
-        gradient, clipped = self.kernels.weight_gradient(x, delta.codes, edges, self.converters["weight_gradient"])
-        self._count("weight_gradient", clipped, (len(edges) - 1) * x.shape[1] * 8 * delta.codes.shape[1] * 14)
-        return gradient * np.float32(delta.scale)
+        gradient, clipped = self.kernels.weight_gradient(x, errors, edges, self.converters["weight_gradient"])
+        bits = self.chip.input_bits * self.cycles["backward"]
+        self._count("weight_gradient", clipped, (len(edges) - 1) * bits * x.shape[1] * errors.shape[1])
+        return gradient
 
     def pulse(self, amount: np.ndarray, rounding: str) -> None:
         """Fire pulses at every cell: `amount` (fan-in, fan-out) of them, rounded to whole numbers."""
         noise = self.chip.device.cycle_to_cycle
-        self.counts = self.kernels.pulsed_update(
+        self.counts += self.kernels.pulsed_update(
             self.weights,
             np.ascontiguousarray(amount, dtype=np.float32),
             self.steps,
@@ -162,6 +180,14 @@ class AnalogTile:
             self.written,
         )
         self.time += 1
+
+    def take_counts(self) -> PulseCounts:
+        """Pulses since the last call."""
+        counts, self.counts = self.counts, self._no_pulses()
+        return counts
+
+    def _no_pulses(self) -> PulseCounts:
+        return PulseCounts.none(self.layer.fan_in, len(self.column_edges) - 1)
 
     def _count(self, verb: str, clipped: int, converted: int) -> None:
         self.clipped[verb] = self.clipped.get(verb, 0) + clipped

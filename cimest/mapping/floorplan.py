@@ -93,7 +93,8 @@ def _arrays_per_tile(used: list[Real], chip: Chip) -> Real:
     per_pe = chip.tile.arrays_per_pe
     if chip.tile.pes != "auto":
         return per_pe * chip.tile.pes
-    best_size, best = TILE_SIZES[0] * per_pe, 0.0
+    best_size: Real = TILE_SIZES[0] * per_pe
+    best: Real = 0.0
     for size in (pes * per_pe for pes in TILE_SIZES):
         utilisation = sum(used) / sum(np.ceil(arrays / size) * size for arrays in used)
         better = np.minimum(utilisation, GOOD_UTILISATION) >= np.minimum(best, GOOD_UTILISATION)

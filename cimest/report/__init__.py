@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cimest.result import plain
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 FORMATS = ("svg", "png", "pdf")
 
 
-def write(result: dict[str, Any], dataset, out: Path) -> list[Path]:
+def write(result: dict[str, Any], dataset: Dataset, out: Path) -> list[Path]:
     """Write everything that is shown of a result.
 
     Parameters

@@ -15,6 +15,7 @@ from hwlib.units import PREFIXES, pretty
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from xarray import Dataset
 
 MM = 1 / 25.4
 SINGLE, DOUBLE = 89 * MM, 183 * MM
@@ -29,7 +30,7 @@ BARS = 14
 LABELS = 48
 """Layers that can be labelled before labels touch."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans", "sans-serif"],  # the first comes with matplotlib: alike on every machine
     "font.size": 7,
     "axes.labelsize": 7,
@@ -79,7 +80,7 @@ def style():
     return matplotlib.rc_context(STYLE)
 
 
-def figures(result: dict[str, Any], dataset) -> dict[str, Figure]:
+def figures(result: dict[str, Any], dataset: Dataset) -> dict[str, Figure]:
     """All figures that a result has the data for.
 
     Parameters
@@ -165,7 +166,7 @@ def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, quantity: 
     axes.set_yticks(places[::every], names[::every])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)  # the first at the top
     axes.set_xlim(0, totals.max() * factor * 1.32 or 1)  # room for the totals
     axes.grid(axis="x")
     axes.set_xlabel(f"{quantity} per training sample ({shown})")
@@ -173,7 +174,7 @@ def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, quantity: 
 
 def _legend(figure: Figure, columns: int) -> None:
     """One legend for all axes, below them, each group once in the order of the stack."""
-    entries = {}
+    entries: dict[str, Any] = {}
     for axes in figure.axes:
         handles, names = axes.get_legend_handles_labels()
         entries |= dict(zip(names, handles, strict=True))
@@ -181,7 +182,7 @@ def _legend(figure: Figure, columns: int) -> None:
     figure.legend([entries[name] for name in names], names, loc="outside lower center", ncols=min(columns, len(names)))
 
 
-def energy_by_pass(dataset) -> Figure:
+def energy_by_pass(dataset: Dataset) -> Figure:
     """Energy of each pass by component: the chip alone, and with its DRAM."""
     names = [label(name) for name in dataset["pass"].to_numpy()]
     system = grouped(dataset, "energy", "pass")
@@ -189,32 +190,35 @@ def energy_by_pass(dataset) -> Figure:
     figure, (left, right) = _blank(DOUBLE, 62 * MM, 2, sharey=True)
     _stack(left, names, chip, "J", "Energy")
     _stack(right, names, system, "J", "Energy")
-    right.yaxis.set_inverted(True)
-    left.set_title("Chip")
-    right.set_title("System: chip and DRAM")
+    left.set_title(f"Chip: {pretty(float(chip.sum()), 'J')}")
+    right.set_title(f"System, with DRAM: {pretty(float(system.sum()), 'J')}")
     _legend(figure, 5)
     return figure
 
 
-def energy_by_layer(dataset) -> Figure:
+def energy_by_layer(dataset: Dataset) -> Figure:
     """Energy of each layer by component, with DRAM."""
     names = [str(name) for name in dataset["layer"].to_numpy()]
-    figure, (axes,) = _blank(DOUBLE, min(230.0, 28 + 5.5 * len(names)) * MM)
-    _stack(axes, names, grouped(dataset, "energy", "layer"), "J", "Energy")
+    figure, (axes,) = _blank(DOUBLE, min(230.0, 32 + 5.5 * len(names)) * MM)
+    energy = grouped(dataset, "energy", "layer")
+    _stack(axes, names, energy, "J", "Energy")
+    axes.set_title(f"System, with DRAM: {pretty(float(energy.sum()), 'J')}")
     _legend(figure, 5)
     return figure
 
 
-def time_by_pass(dataset) -> Figure:
+def time_by_pass(dataset: Dataset) -> Figure:
     """Exposed time of each pass by component."""
     names = [label(name) for name in dataset["pass"].to_numpy()]
     figure, (axes,) = _blank(SINGLE, 72 * MM)
-    _stack(axes, names, grouped(dataset, "latency", "pass"), "s", "Exposed time")
+    time = grouped(dataset, "latency", "pass")
+    _stack(axes, names, time, "s", "Exposed time")
+    axes.set_title(f"Latency: {pretty(float(time.sum()), 's')}")
     _legend(figure, 2)
     return figure
 
 
-def area(dataset) -> Figure:
+def area(dataset: Dataset) -> Figure:
     """Area of the components, the largest first."""
     mm2 = dict(zip(dataset["component"].to_numpy(), dataset["area"].to_numpy() * 1e6, strict=True))
     ordered = sorted((name for name in mm2 if mm2[name] > 0), key=lambda name: -mm2[name])
@@ -224,23 +228,25 @@ def area(dataset) -> Figure:
     values = [mm2[name] for name in shown] + [sum(mm2[name] for name in rest)] * bool(rest)
     colours = [group_of(name).colour for name in shown] + [SOFT] * bool(rest)
     whole = sum(mm2.values())
-    figure, (axes,) = _blank(SINGLE, (14 + 4.2 * len(names)) * MM)
+    figure, (axes,) = _blank(SINGLE, (13.2 + 4.2 * len(names)) * MM)
     axes.barh(names, values, height=0.68, color=colours)
     for place, value in enumerate(values):
         text = f"{number(value)}  ({share(value, whole)})"
         axes.annotate(text, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)  # the first at the top
     axes.set_xlim(0, max(values, default=0) * 1.42 or 1)
     axes.grid(axis="x")
     axes.set_xlabel("Area (mm²)")
-    axes.set_title(f"Chip area {number(whole)} mm²")
+    axes.set_title(f"Chip area: {number(whole)} mm²")
     return figure
 
 
 def training(history: list[dict[str, Any]]) -> Figure:
     """Accuracy over the energy that it cost, and loss over epochs."""
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [entry["epoch"] for entry in history]
     energy = np.cumsum([entry["energy_j"] for entry in history])
     factor, unit = _scale(energy[-1], "J")
@@ -254,7 +260,7 @@ def training(history: list[dict[str, Any]]) -> Figure:
         if np.isfinite(tested[i]):
             left.annotate(
                 f"epoch {epochs[i]}\n{tested[i]:.1f} %", (energy[i] * factor, tested[i]), (0, -5),
-                textcoords="offset points", ha="center", va="top", fontsize=6, color=TESTED, linespacing=1.1,
+                textcoords="offset points", ha="center" if i else "left", va="top", fontsize=6, color=TESTED, linespacing=1.1,
             )  # fmt: skip
     left.set_xlim(0, energy[-1] * factor * 1.08 or 1)
     left.margins(y=0.25)
@@ -266,7 +272,7 @@ def training(history: list[dict[str, Any]]) -> Figure:
     if left.lines:
         left.legend(loc="best")
     right.plot(epochs, _floats(history, "loss"), "o-", color=INK)
-    right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     right.set_xlabel("Epoch")
     right.set_ylabel("Training loss")
     right.set_title("Loss")

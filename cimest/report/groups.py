@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def label(name: str) -> str:
     return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))
 
 
-def grouped(dataset, variable: str, along: str) -> np.ndarray:
+def grouped(dataset: Dataset, variable: str, along: str) -> np.ndarray:
     """Sums of a quantity by group.
 
     Parameters
@@ -77,8 +81,7 @@ def grouped(dataset, variable: str, along: str) -> np.ndarray:
     other = "pass" if along == "layer" else "layer"
     cells = dataset[variable].sum(other).transpose(along, "component").to_numpy()
     columns = [GROUPS.index(group_of(name)) for name in dataset["component"].to_numpy()]
-    sums = np.zeros((len(cells), len(GROUPS)))
-    np.add.at(sums, (slice(None), columns), cells)
+    sums = cells @ np.eye(len(GROUPS))[columns]
     if variable == "energy":
         sums[:, GROUPS.index(LEAKAGE)] += dataset["leakage_energy"].sum([other, "component"]).to_numpy()
     return sums

@@ -96,20 +96,20 @@ def cost(result: dict[str, Any]) -> list[Figure]:
     power = metrics["power_w"]
     return [
         Figure("Energy per sample", pretty(metrics["energy_per_sample_j"], "J"), f"chip alone {pretty(chip, 'J')}"),
-        Figure("Energy of the training", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
+        Figure("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
         Figure(
             "Latency per sample",
             pretty(metrics["latency_per_sample_s"], "s"),
             "exposed time of a training step, per sample",
         ),
-        Figure("Time of the training", duration(metrics["training_time_s"]), "on the chip, all epochs"),
+        Figure("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
         Figure("Power", pretty(power["average"], "W"), f"peak {pretty(power['peak'], 'W')}, with DRAM"),
         Figure("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
-        Figure("Leakage", pretty(metrics["leakage_w"], "W"), "all parts, powered all the time"),
+        Figure("Leakage", pretty(metrics["leakage_w"], "W"), "every part, all the time"),
         Figure(
             "Throughput",
             f"{number(metrics['throughput_tops'])} TOPS",
-            f"{count(metrics['ops_per_sample'])} operations per sample",
+            f"{count(metrics['ops_per_sample'])} ops per sample",
         ),
         Figure("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,6 +15,9 @@ from cimest.report.headline import accuracy, cost, count, duration, efficiency, 
 from cimest.report.tables import total_energy
 from hwlib.provenance import source
 from hwlib.units import pretty
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 CAPTIONS = {
     "training": "Accuracy over the energy that it took, at the boundary of the system, and training loss.",
@@ -27,7 +31,7 @@ CAPTIONS = {
 NARROW = ("time_by_pass", "area")
 """Figures of a single column, which stand side by side."""
 
-HISTORY = {
+HISTORY: dict[str, tuple[str, Callable[[Any], str]]] = {
     "epoch": ("epoch", str),
     "loss": ("loss", number),
     "train_accuracy": ("training accuracy", lambda value: f"{100 * value:.2f} %"),
@@ -44,7 +48,7 @@ HISTORY = {
 Rows = list[list[str]]
 
 
-def report_html(result: dict[str, Any], dataset, drawings: dict[str, str]) -> str:
+def report_html(result: dict[str, Any], dataset: Dataset, drawings: dict[str, str]) -> str:
     """The page.
 
     Parameters
@@ -92,7 +96,7 @@ def report_html(result: dict[str, Any], dataset, drawings: dict[str, str]) -> st
 def inline(name: str, svg: str) -> Markup:
     """An SVG file as a part of a page: without prologue and metadata, its identifiers made the page's only ones."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    referenced = set(re.findall(r"#([A-Za-z]\w+)\)?\"", svg))
+    referenced = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}_{found[1]}"' if found[1] in referenced else "", svg)
     svg = re.sub(r"(url\(|href=\")#", rf"\1#{name}_", svg)
     return Markup(svg)  # drawn by matplotlib, which escapes the text in it
@@ -134,7 +138,7 @@ def components(result: dict[str, Any]) -> Rows:
     ]
 
 
-def layers(result: dict[str, Any], dataset) -> Rows:
+def layers(result: dict[str, Any], dataset: Dataset) -> Rows:
     """Layer, matrix, positions, MACs, arrays, copies, tiles, energy of each pass and of all, time."""
     energy = (dataset["energy"] + dataset["leakage_energy"]).sum("component").transpose("layer", "pass").to_numpy()
     time = dataset["latency"].sum(["pass", "component"]).to_numpy()
@@ -155,9 +159,10 @@ def layers(result: dict[str, Any], dataset) -> Rows:
 def chip(result: dict[str, Any]) -> str:
     """What the chip has, in a sentence."""
     plan, network = result["chip"], result["network"]
+    used = f"{100 * plan['utilisation']:.1f} %"
     return (
-        f"{count(network['weights'])} weights, {count(network['macs'])} multiply-accumulates forward; "
-        f"{plan['arrays']:g} arrays in {plan['tiles']:g} tiles, {100 * plan['utilisation']:.1f} % of which hold weights."
+        f"{count(network['weights'])} weights, {count(network['macs'])} multiply-accumulates forward. "
+        f"{plan['arrays']:g} arrays in {plan['tiles']:g} tiles; {used} of the arrays hold weights."
     )
 
 
@@ -171,14 +176,13 @@ def activity(result: dict[str, Any]) -> tuple[list[str], Rows]:
 
 
 def history(result: dict[str, Any]) -> tuple[list[str], Rows]:
-    """Heading and rows of the epochs."""
-
-    def text(key: str, value: Any) -> str:
-        return "–" if value is None else HISTORY[key][1](value)
-
-    return [name for name, _ in HISTORY.values()], [
-        [text(key, entry[key]) for key in HISTORY] for entry in result["history"]
+    """Heading and rows of the epochs; a column that no epoch has is left out."""
+    epochs = result["history"]
+    columns = {key: column for key, column in HISTORY.items() if any(entry.get(key) is not None for entry in epochs)}
+    rows = [
+        ["–" if entry[key] is None else write(entry[key]) for key, (_, write) in columns.items()] for entry in epochs
     ]
+    return [name for name, _ in columns.values()], rows
 
 
 def experiment_lines(experiment: dict[str, Any], defaults: list[str]) -> list[tuple[str, bool]]:

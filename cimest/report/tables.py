@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
@@ -16,6 +16,9 @@ from rich.text import Text
 from cimest.report.groups import label
 from cimest.report.headline import figures_of_merit, number, share, title
 from hwlib.units import pretty
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 TOP = 6
 """Components that the console shows."""
@@ -88,7 +91,7 @@ def _top_by_area(result: dict[str, Any]) -> Table:
     return table
 
 
-def write_breakdown(dataset, path: Path) -> None:
+def write_breakdown(dataset: Dataset, path: Path) -> None:
     """Write every layer, pass and component that does or leaks something; the columns sum to the totals.
 
     Parameters

@@ -17,7 +17,7 @@ decide the step of a whole layer, four times the root mean square clips few)."""
 
 
 def exponent(values: np.ndarray, measure: Measure) -> int | None:
-    """The power of two nearest to the largest magnitude, or to four times the root mean square; None if all are zero."""
+    """The power of two nearest to the largest magnitude, or four times the root mean square; None if all are zero."""
     flat = values.reshape(-1)
     if measure == "max":
         size = float(np.abs(flat).max(initial=0))

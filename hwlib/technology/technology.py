@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -15,6 +16,9 @@ from hwlib.provenance import check_range, uses
 from hwlib.registry import UnknownName
 
 ROADMAPS = ("hp", "lstp")
+
+CORNERS = ("low", "typical", "high")
+"""Which value is taken of a datum with a spread: the one of least cost, the usual one, the one of highest cost."""
 
 ALPHA = 1.3
 """Exponent of the drive current over the gate overdrive. Our choice: the usual value of short channels
@@ -69,6 +73,8 @@ class Technology:
         [F/m]
     clock : float
         Clock frequency. [Hz]
+    corner : str
+        `low`, `typical` or `high`: which end of their spread is taken of all data that have one.
     """
 
     name: str
@@ -96,6 +102,11 @@ class Technology:
     wire_resistivity: Real
     wire_capacitance: float
     clock: Real = 1e9
+    corner: str = "typical"
+
+    def at_corner(self, datum: Real | Mapping[str, Real]) -> Real:
+        """Value of a datum at this corner: a mapping has `low`, `typical` and `high`, a bare number has no spread."""
+        return datum[self.corner] if isinstance(datum, Mapping) else datum
 
     @property
     def junction_capacitance(self) -> Real:
@@ -136,13 +147,18 @@ def technology_names() -> list[str]:
 
 
 def load_technology(
-    name: str, roadmap: str = "lstp", temperature: Real = 300.0, supply: Real | None = None, clock: Real = 1e9
+    name: str,
+    roadmap: str = "lstp",
+    temperature: Real = 300.0,
+    supply: Real | None = None,
+    clock: Real = 1e9,
+    corner: str = "typical",
 ) -> Technology:
     """A node's technology at a temperature and supply voltage.
 
-    Currents are linear in temperature between the tabulated 300 and 400 K and constant beyond. On-currents
-    follow (supply - vth)^1.3 (alpha-power law); thresholds and off-currents do not move with the supply. Both
-    are our choices where the source has nothing.
+    Between the tabulated 300 and 400 K on-currents are linear in temperature and off-currents exponential, as the
+    current below threshold is; both are constant beyond. On-currents follow (supply - vth)^1.3 (alpha-power law);
+    thresholds and off-currents do not move with the supply. These are our choices where the source has nothing.
 
     Parameters
     ----------
@@ -156,11 +172,14 @@ def load_technology(
         Supply voltage, by default the node's own; data hold from 0.6 to 1.2 of that. [V]
     clock : float or array
         Clock frequency. [Hz]
+    corner : str
+        `low`, `typical` or `high`; see `Technology.at_corner`. Of the data of the nodes themselves, transistors and
+        wires, the source gives no spread, so that they are the same at all three.
 
     Raises
     ------
     UnknownName
-        For an unknown node or roadmap.
+        For an unknown node, roadmap or corner.
     ValueError
         If the supply does not exceed the threshold.
     """
@@ -169,6 +188,8 @@ def load_technology(
         raise UnknownName("technology", name, _files())
     if roadmap not in ROADMAPS:
         raise UnknownName("roadmap", roadmap, ROADMAPS)
+    if corner not in CORNERS:
+        raise UnknownName("corner", corner, CORNERS)
     data = _data(key)
     mos, wire, fins = data[roadmap], data["wire"], data.get("fins", {})
     vdd = mos["vdd"] if supply is None else supply
@@ -183,9 +204,13 @@ def load_technology(
     warmth = np.clip((temperature - coldest) / (hottest - coldest), 0.0, 1.0)
     overdrive = ((vdd - mos["vth"]) / (mos["vdd"] - mos["vth"])) ** ALPHA
 
-    def at_temperature(current: str, polarity: str) -> Real:
-        cold, hot = mos[current][polarity]
-        return cold + (hot - cold) * warmth
+    def on_current(polarity: str) -> Real:
+        cold, hot = mos["on_current"][polarity]
+        return (cold + (hot - cold) * warmth) * overdrive
+
+    def off_current(polarity: str) -> Real:
+        cold, hot = mos["off_current"][polarity]
+        return cold * (hot / cold) ** warmth
 
     return Technology(
         name=key,
@@ -198,10 +223,10 @@ def load_technology(
         **{f"gate_capacitance_{part}": value for part, value in mos["gate_capacitance"].items()},
         pn_ratio=mos["pn_ratio"],
         resistance_factor=mos["resistance_factor"],
-        on_current_n=at_temperature("on_current", "n") * overdrive,
-        on_current_p=at_temperature("on_current", "p") * overdrive,
-        off_current_n=at_temperature("off_current", "n"),
-        off_current_p=at_temperature("off_current", "p"),
+        on_current_n=on_current("n"),
+        on_current_p=on_current("p"),
+        off_current_n=off_current("n"),
+        off_current_p=off_current("p"),
         finfet=bool(fins),
         fin_height=fins.get("height", 0.0),
         fin_width=fins.get("width", 0.0),
@@ -211,4 +236,5 @@ def load_technology(
         wire_resistivity=wire["resistivity"] * (1 + WIRE_TEMPERATURE_COEFFICIENT * (temperature - coldest)),
         wire_capacitance=wire["capacitance"],
         clock=clock,
+        corner=corner,
     )

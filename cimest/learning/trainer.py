@@ -1,0 +1,244 @@
+"""Training: epochs over shuffled batches, tests, history, and a state that a checkpoint can hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimest.activity import Activity
+from cimest.config import Experiment
+from cimest.datasets import Data
+from cimest.kernels.types import Quantiser
+from cimest.learning import checkpoint
+from cimest.learning.census import Census
+from cimest.learning.model import Model
+from cimest.network import Network
+from cimest.rules import RULES
+
+CALIBRATE_EVERY = 40
+"""Training steps between two calibrations of converter ranges and output shifts (our choice: often enough to follow
+weights as they grow, and a few per cent of the time)."""
+
+TEST_BATCH = 250
+"""Images that are tested together; the accuracy does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    loss, train_accuracy : float
+        Means over the training batches, with the weights as they were at each.
+    test_accuracy : float
+        After the epoch.
+    pulses : float
+        Mean number of pulses of a cell in an update.
+    clipped_forward, clipped_backward, clipped_weight_gradient : float
+        Share of conversions beyond the converter's range.
+    seconds : float
+        Time the epoch took. [s]
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    pulses: float
+    clipped_forward: float
+    clipped_backward: float
+    clipped_weight_gradient: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after a batch, for a progress bar."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+
+
+class Trainer:
+    """An experiment in training.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    network : Network
+    data : Data
+    stacked_gradient : bool
+        Whether arrays of the weight-gradient unit hold positions of more than one image, as a dataflow does that
+        takes all images for one slice of a layer.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer training images than a batch holds, or the network cannot be put on arrays.
+    """
+
+    def __init__(self, experiment: Experiment, network: Network, data: Data, stacked_gradient: bool):
+        self.experiment, self.network, self.data, self.stacked_gradient = experiment, network, data, stacked_gradient
+        choice = experiment.training
+        self.batches = len(data.train_labels) // choice.batch
+        if self.batches == 0:
+            raise ValueError(
+                f"training.batch is {choice.batch}, but there are {len(data.train_labels)} training images"
+            )
+        self.rule = RULES.get(choice.rule.name)(**choice.rule.options)
+        self.model = Model(experiment, network, stacked_gradient)
+        self.states = [self.rule.init(matrix.tile.shape) for matrix in self.model.matrices]
+        self.census = Census(self.model.matrices, experiment.chip.input_bits, experiment.chip.error_bits)
+        self.history: list[Epoch] = []
+
+    def run(self, callback: Callable[[Progress], None] | None = None, checkpoints: Path | None = None) -> list[Epoch]:
+        """Train all epochs that are left and return the history.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            Called after every batch; what it raises stops the run.
+        checkpoints : Path, optional
+            Folder for a checkpoint after each epoch. One that lies there already is taken up first, and the
+            run goes on bit by bit as if it had never been stopped.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint belongs to another experiment.
+        """
+        if checkpoints is not None:
+            self.resume(checkpoints)
+        while len(self.history) < self.experiment.training.epochs:
+            self.history.append(self._epoch(callback))
+            if checkpoints is not None:
+                checkpoint.save(checkpoints, self.identity, self.state())
+        return self.history
+
+    @property
+    def identity(self) -> str:
+        """Of all that the run depends on."""
+        return checkpoint.identity(self.experiment, self.stacked_gradient)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Images of an epoch; a last batch that would not be full is left out."""
+        return self.batches * self.experiment.training.batch
+
+    def resume(self, checkpoints: Path) -> None:
+        """Take up the folder's checkpoint, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to another experiment.
+        """
+        if (saved := checkpoint.load(checkpoints, self.identity)) is not None:
+            self.restore(saved)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate at a step, counted over all epochs."""
+        rate = self.experiment.training.learning_rate
+        if rate.schedule == "constant":
+            return rate.start
+        share = 0.5 * (1 + np.cos(np.pi * step / (self.batches * self.experiment.training.epochs)))
+        return rate.start * (rate.end + (1 - rate.end) * float(share))
+
+    def _epoch(self, callback: Callable[[Progress], None] | None) -> Epoch:
+        started, number, size = time.perf_counter(), len(self.history), self.experiment.training.batch
+        order = np.random.default_rng((self.experiment.seed, number)).permutation(len(self.data.train_labels))
+        loss, correct, before = 0.0, 0, self.census.pulses()
+        for batch in range(self.batches):
+            step, chosen = number * self.batches + batch, np.sort(order[batch * size : (batch + 1) * size])
+            calibrating = step % CALIBRATE_EVERY == 0
+            self.model.measure(calibrating)
+            images, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
+            done = self.model.train(images, labels, self.rule, self.states, self.learning_rate(step))
+            if calibrating:
+                self.census.add_operands(done.errors)
+            self.census.add_update()
+            loss, correct = loss + done.loss, correct + done.correct
+            if callback is not None:
+                callback(Progress(number + 1, self.experiment.training.epochs, batch + 1, self.batches, done.loss))
+        self.model.measure(False)
+        clipped = self._clipped()
+        return Epoch(
+            epoch=number + 1,
+            loss=loss / self.batches,
+            train_accuracy=correct / (self.batches * size),
+            test_accuracy=self.accuracy(self.data.test_images, self.data.test_labels),
+            pulses=(self.census.pulses() - before) / (self.batches * self.network.weights),
+            **{f"clipped_{verb}": share for verb, share in clipped.items()},
+            seconds=time.perf_counter() - started,
+        )
+
+    def _clipped(self) -> dict[str, float]:
+        """Share of clipped conversions since the last call, by verb."""
+        tiles = [matrix.tile for matrix in self.model.matrices]
+        shares = {}
+        for verb in ("forward", "backward", "weight_gradient"):
+            converted = sum(tile.converted.pop(verb, 0) for tile in tiles)
+            shares[verb] = sum(tile.clipped.pop(verb, 0) for tile in tiles) / max(converted, 1)
+        return shares
+
+    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Share of images whose largest output is at the label, through the same converters as in training."""
+        correct = 0
+        for start in range(0, len(labels), TEST_BATCH):
+            part = slice(start, start + TEST_BATCH)
+            correct += int((self.model.outputs(images[part]).argmax(axis=1) == labels[part]).sum())
+        return correct / max(len(labels), 1)
+
+    def activity(self) -> Activity:
+        """What the training made the hardware do, averaged over all of it."""
+        choice = self.experiment
+        origin = f"measured over {len(self.history)} epochs of {choice.network.name} on {choice.dataset.name}"
+        return self.census.activity(origin)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on."""
+        return {
+            "history": [asdict(epoch) for epoch in self.history],
+            "census": {
+                "sums": self.census.sums,
+                "operand_batches": self.census.operand_batches,
+                "update_batches": self.census.update_batches,
+            },
+            "tiles": [
+                {
+                    "weights": matrix.tile.weights,
+                    "written": matrix.tile.written,
+                    "time": matrix.tile.time,
+                    "converters": {verb: list(adc) for verb, adc in matrix.tile.converters.items()},
+                    "mean": matrix.mean,
+                    "batches": matrix.batches,
+                    "scale": matrix.scale,
+                    "rule": state,
+                }
+                for matrix, state in zip(self.model.matrices, self.states, strict=True)
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        census = state["census"]
+        self.census.sums = census["sums"].copy()
+        self.census.operand_batches, self.census.update_batches = census["operand_batches"], census["update_batches"]
+        for number, (matrix, saved) in enumerate(zip(self.model.matrices, state["tiles"], strict=True)):
+            tile = matrix.tile
+            tile.weights, tile.written, tile.time = saved["weights"].copy(), saved["written"].copy(), saved["time"]
+            tile.converters = {verb: Quantiser(*adc) for verb, adc in saved["converters"].items()}
+            matrix.mean, matrix.batches, matrix.scale = saved["mean"].copy(), saved["batches"], saved["scale"]
+            self.states[number] = {name: np.array(value) for name, value in saved["rule"].items()}
