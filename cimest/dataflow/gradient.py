@@ -64,8 +64,8 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
 
     rows = stored * (1 if once else layer.kernel_positions) * column_blocks
     flipped = {"flipped": 2 * activity.input_ones * (1 - activity.input_ones)}
-    in_time = rows * unit.columns / chip.bus_bits
-    yield Action(name, PASS, "gradient_array", "write_row", rows, in_time, flipped, pipelined=True)
+    written_in = rows * unit.columns / chip.bus_bits
+    yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
     yield from operands(design, placement, 1 if once else layer.kernel_positions)
     yield from sums(design, placement, loads)
 

@@ -259,9 +259,16 @@ def training(history: list[dict[str, Any]]) -> Figure:
     for i in _spread(len(epochs)):
         if np.isfinite(tested[i]):
             left.annotate(
-                f"epoch {epochs[i]}\n{tested[i]:.1f} %", (energy[i] * factor, tested[i]), (0, -5),
-                textcoords="offset points", ha="center" if i else "left", va="top", fontsize=6, color=TESTED, linespacing=1.1,
-            )  # fmt: skip
+                f"epoch {epochs[i]}\n{tested[i]:.1f} %",
+                (energy[i] * factor, tested[i]),
+                xytext=(0, -5),
+                textcoords="offset points",
+                ha="center" if i else "left",
+                va="top",
+                fontsize=6,
+                color=TESTED,
+                linespacing=1.1,
+            )
     left.set_xlim(0, energy[-1] * factor * 1.08 or 1)
     left.margins(y=0.25)
     left.set_xlabel(f"Training energy since the start ({unit}), with DRAM")

@@ -15,7 +15,7 @@ BOUNDARY_NOTES = {
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Figure(NamedTuple):
+class Merit(NamedTuple):
     """One figure of merit: what it is, its value with unit, and what a reader must know to use it."""
 
     name: str
@@ -55,67 +55,67 @@ def duration(seconds: float) -> str:
     return pretty(seconds, "s")
 
 
-def accuracy(result: dict[str, Any]) -> Figure:
+def accuracy(result: dict[str, Any]) -> Merit:
     """Test accuracy, or why there is none."""
     reached = result["accuracy"]
     if reached is None:
-        return Figure("Test accuracy", "–", _reason(result, "accuracy"))
+        return Merit("Test accuracy", "–", _reason(result, "accuracy"))
     notes = [
         f"{name} {100 * reached[key]:.2f} %"
         for key, name in (("best", "best"), ("train", "training"))
         if key in reached
     ]
-    return Figure("Test accuracy", f"{100 * reached['test']:.2f} %", ", ".join(notes))
+    return Merit("Test accuracy", f"{100 * reached['test']:.2f} %", ", ".join(notes))
 
 
-def efficiency(result: dict[str, Any]) -> list[Figure]:
+def efficiency(result: dict[str, Any]) -> list[Merit]:
     """Energy efficiency at the three boundaries."""
     return [
-        Figure(f"Efficiency, {name}", f"{number(value)} TOPS/W", BOUNDARY_NOTES[name])
+        Merit(f"Efficiency, {name}", f"{number(value)} TOPS/W", BOUNDARY_NOTES[name])
         for name, value in result["metrics"]["efficiency_tops_per_w"].items()
     ]
 
 
-def lifetime(result: dict[str, Any]) -> Figure:
+def lifetime(result: dict[str, Any]) -> Merit:
     """Training samples until the most written cell has used its endurance, or why nobody can say."""
     samples = result["metrics"]["lifetime_samples"]
     if samples is None:
-        return Figure("Lifetime", "–", _reason(result, "lifetime_samples"))
+        return Merit("Lifetime", "–", _reason(result, "lifetime_samples"))
     samples = float(samples)  # result.json has no word for infinity, so it may be text
     if math.isinf(samples):
-        return Figure("Lifetime", "unlimited", "no cell is written")
+        return Merit("Lifetime", "unlimited", "no cell is written")
     metrics = result["metrics"]
     runs = samples * metrics["energy_per_sample_j"] / metrics["training_energy_j"]
-    return Figure("Lifetime", f"{number(samples)} samples", f"{number(runs)} trainings such as this one")
+    return Merit("Lifetime", f"{number(samples)} samples", f"{number(runs)} trainings such as this one")
 
 
-def cost(result: dict[str, Any]) -> list[Figure]:
+def cost(result: dict[str, Any]) -> list[Merit]:
     """Energy, time, power, area and throughput."""
     metrics = result["metrics"]
     chip = metrics["energy_per_sample_by_boundary_j"]["chip"]
     power = metrics["power_w"]
     return [
-        Figure("Energy per sample", pretty(metrics["energy_per_sample_j"], "J"), f"chip alone {pretty(chip, 'J')}"),
-        Figure("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
-        Figure(
+        Merit("Energy per sample", pretty(metrics["energy_per_sample_j"], "J"), f"chip alone {pretty(chip, 'J')}"),
+        Merit("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
+        Merit(
             "Latency per sample",
             pretty(metrics["latency_per_sample_s"], "s"),
             "exposed time of a training step, per sample",
         ),
-        Figure("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
-        Figure("Power", pretty(power["average"], "W"), f"peak {pretty(power['peak'], 'W')}, with DRAM"),
-        Figure("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
-        Figure("Leakage", pretty(metrics["leakage_w"], "W"), "every part, all the time"),
-        Figure(
+        Merit("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
+        Merit("Power", pretty(power["average"], "W"), f"peak {pretty(power['peak'], 'W')}, with DRAM"),
+        Merit("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
+        Merit("Leakage", pretty(metrics["leakage_w"], "W"), "every part, all the time"),
+        Merit(
             "Throughput",
             f"{number(metrics['throughput_tops'])} TOPS",
             f"{count(metrics['ops_per_sample'])} ops per sample",
         ),
-        Figure("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
+        Merit("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
     ]
 
 
-def figures_of_merit(result: dict[str, Any]) -> list[Figure]:
+def figures_of_merit(result: dict[str, Any]) -> list[Merit]:
     """All of them, in the order in which they are read."""
     return [accuracy(result), *efficiency(result), *cost(result), lifetime(result)]
 

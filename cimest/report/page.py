@@ -68,7 +68,7 @@ def report_html(result: dict[str, Any], dataset: Dataset, drawings: dict[str, st
         lstrip_blocks=True,
     )
     name, facts = title(result)
-    merits = {figure.name: figure for figure in cost(result)}
+    merits = {merit.name: merit for merit in cost(result)}
     first = [merits.pop(key) for key in ("Energy per sample", "Latency per sample", "Area")]
     return environment.get_template("report.html").render(
         title=name,

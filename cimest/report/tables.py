@@ -42,8 +42,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     summary.add_column()
     summary.add_column(justify="right", style="bold", no_wrap=True)
     summary.add_column(style="dim")
-    for figure in figures_of_merit(result):
-        summary.add_row(*map(Text, figure))
+    for merit in figures_of_merit(result):
+        summary.add_row(*map(Text, merit))
     console.print(summary, "")
     console.print(Columns([_passes(result), _top_by_energy(result), _top_by_area(result)], padding=(0, 2)))
     for warning in result["warnings"]:

@@ -34,7 +34,7 @@ from hwlib.technology.transistors import (
 )
 
 SIDE = 128
-"""Most rows and columns of one SRAM array, the core size of neurosim_v2_1."""
+"""Most rows and columns of one array unless said otherwise, the core size of neurosim_v2_1."""
 
 SENSE_VOLTAGE = 0.1
 """Difference of two bit lines that a sense amplifier needs (neurosim_v2_1). [V]"""
@@ -67,14 +67,12 @@ def _check_word(size: Real, word: Real) -> None:
         raise ValueError(f"word ({np.max(word):g} bit) must not exceed size ({np.min(size):g} bit)")
 
 
-@component("sram_buffer")
 @dataclass(frozen=True)
-class SramBuffer(Component):
-    """Static memory of six-transistor cells in banks of at most 128 rows, joined by an H-tree.
+class BankedMemory(Component):
+    """Memory in banks of equal arrays, joined by an H-tree; the base of memories that differ in their cell.
 
-    An array has at most 128 columns, a word that is wider lies in several arrays side by side; in a
-    small memory the arrays are about square (our choice). Only the bank that holds the word wakes up, and in it
-    every column, whether sensed or not.
+    A word that is wider than an array lies in several arrays side by side; in a small memory the arrays are about
+    square (our choice). Only the bank that holds the word wakes up, and in it every column, whether sensed or not.
 
     Parameters
     ----------
@@ -82,6 +80,8 @@ class SramBuffer(Component):
         Capacity. [bit]
     word : int or array
         Bits read or written at once, at most `size`.
+    array_rows, array_columns : int or array
+        The most that one array has; smaller arrays give more banks and shorter lines.
 
     Raises
     ------
@@ -91,6 +91,8 @@ class SramBuffer(Component):
 
     size: Real
     word: Real
+    array_rows: Real = SIDE
+    array_columns: Real = SIDE
 
     def __post_init__(self) -> None:
         _check_word(self.size, self.word)
@@ -98,10 +100,50 @@ class SramBuffer(Component):
     @property
     def geometry(self) -> _Geometry:
         """Banks, arrays in a bank, rows and columns of an array."""
-        columns = np.minimum(SIDE, np.maximum(self.word, np.ceil(np.sqrt(self.size))))
+        columns = np.minimum(self.array_columns, np.maximum(self.word, np.ceil(np.sqrt(self.size))))
         arrays = np.ceil(self.word / columns)
-        banks = np.maximum(1, np.ceil(self.size / (SIDE * columns * arrays)))
+        banks = np.maximum(1, np.ceil(self.size / (self.array_rows * columns * arrays)))
         return _Geometry(banks, arrays, np.ceil(self.size / (banks * arrays * columns)), columns)
+
+    def _cell(self, tech: Technology) -> tuple[Real, Real]:
+        """Width and height of a cell. [m]"""
+        raise NotImplementedError
+
+    def _word_line(self, tech: Technology) -> tuple[Real, Real]:
+        """Length [m] and capacitance [F] of an array's word line."""
+        raise NotImplementedError
+
+    def _column_area(self, tech: Technology) -> Real:
+        """Of the circuits at the foot of an array's columns. [m²]"""
+        raise NotImplementedError
+
+    def _decoder(self, tech: Technology) -> RowDecoder:
+        return RowDecoder(self.geometry.rows, self._word_line(tech)[1])
+
+    def _array_area(self, tech: Technology) -> Real:
+        _, _, rows, columns = self.geometry
+        width, height = self._cell(tech)
+        return rows * columns * width * height + self._column_area(tech) + self._decoder(tech).area(tech)
+
+    def _tree(self, tech: Technology) -> HTree:
+        """Data, address and direction lines to the banks, laid out about square."""
+        banks, arrays, _, columns = self.geometry
+        bank_area, bank_width = arrays * self._array_area(tech), arrays * columns * self._cell(tech)[0]
+        bank_height = bank_area / bank_width
+        across = np.maximum(1, np.round(np.sqrt(banks * bank_height / bank_width)))
+        wires = self.word + np.ceil(np.log2(self.size / self.word)) + 1
+        return HTree(np.ceil(banks / across), across, bank_width, bank_height, wires)
+
+    def area(self, tech: Technology) -> Real:
+        """Silicon area. [m²]"""
+        banks, arrays, _, _ = self.geometry
+        return banks * arrays * self._array_area(tech) + self._tree(tech).area(tech)
+
+
+@component("sram_buffer")
+@dataclass(frozen=True)
+class SramBuffer(BankedMemory):
+    """Static memory of six-transistor cells, in arrays of 128 rows and columns unless said otherwise."""
 
     def _cell(self, tech: Technology) -> tuple[Real, Real]:
         """Width and height of a cell. [m]"""
@@ -121,28 +163,9 @@ class SramBuffer(Component):
         length = rows * self._cell(tech)[1]
         return length, line_capacitance(tech, length, rows, drain_capacitance(tech, ACCESS * tech.node))
 
-    def _decoder(self, tech: Technology) -> RowDecoder:
-        return RowDecoder(self.geometry.rows, self._word_line(tech)[1])
-
-    def _array_area(self, tech: Technology) -> Real:
-        _, arrays, rows, columns = self.geometry
-        width, height = self._cell(tech)
-        periphery = (COLUMN_INVERTERS * columns + SENSE_INVERTERS * self.word / arrays) * inverter(tech).area
-        return rows * columns * width * height + periphery + self._decoder(tech).area(tech)
-
-    def _tree(self, tech: Technology) -> HTree:
-        """Data, address and direction lines to the banks, laid out about square."""
-        banks, arrays, _, columns = self.geometry
-        bank_area, bank_width = arrays * self._array_area(tech), arrays * columns * self._cell(tech)[0]
-        bank_height = bank_area / bank_width
-        across = np.maximum(1, np.round(np.sqrt(banks * bank_height / bank_width)))
-        wires = self.word + np.ceil(np.log2(self.size / self.word)) + 1
-        return HTree(np.ceil(banks / across), across, bank_width, bank_height, wires)
-
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        banks, arrays, _, _ = self.geometry
-        return banks * arrays * self._array_area(tech) + self._tree(tech).area(tech)
+    def _column_area(self, tech: Technology) -> Real:
+        _, arrays, _, columns = self.geometry
+        return (COLUMN_INVERTERS * columns + SENSE_INVERTERS * self.word / arrays) * inverter(tech).area
 
     def leakage(self, tech: Technology) -> Real:
         """Of cells (half of each transistor pair is off), column circuits, decoders and tree. [W]"""
