@@ -55,7 +55,8 @@ def _convert(text: str, unit: str) -> float:
         quantity = registry.Quantity(text)
         if quantity.unitless and unit != "1":
             raise ValueError(f"{text!r} has no unit; expected a quantity in {unit}") from None
-        number = float(quantity.to("" if unit == "1" else unit).magnitude)
+        converted = float(quantity.to("" if unit == "1" else unit).magnitude)
+        number = float(f"{converted:.15g}")  # 50 ns is 5e-08, not 5.0000000000000004e-08
     return _finite(number, text)
 
 

@@ -97,6 +97,7 @@ class Matrix:
         self.layer, self.tile, self.target = layer, tile, target
         self.largest_error = 2 ** (error_bits - 1) - 1
         self.scale, self.batches = 1.0, 0
+        self.next: Matrix | None = None
         self.mean = np.zeros(layer.fan_out, dtype=np.float32)
 
     def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
@@ -112,10 +113,16 @@ class Matrix:
             self.mean = self.mean + np.float32(share) * (mean - self.mean)
         y -= mean
         if self.tile.measuring and training:
-            size = mean_square(y) ** 0.5
-            self.scale = power_of_two(self.target / size) if size > 0 else self.scale
+            self._adjust(mean_square(y) ** 0.5)
         y *= np.float32(self.scale)
         return y.reshape(len(maps), *self.layer.output[1:], self.layer.fan_out)
+
+    def _adjust(self, size: float) -> None:
+        """Choose the shift for outputs of that root mean square, unless the present one is right within a factor of two."""
+        if size > 0 and not self.target / 2 <= self.scale * size <= self.target * 2:
+            before, self.scale = self.scale, power_of_two(self.target / size)
+            if self.next is not None:
+                self.next.mean *= np.float32(self.scale / before)
 
     def quantise(self, error: np.ndarray) -> Errors:
         """Errors at the output as the arrays take them: in units of a power of two near 8 root mean squares."""

@@ -102,6 +102,8 @@ class Model:
                 # hidden layers: full scale of the codes is four root mean squares, so that few are clipped
                 target = OUTPUT_RANGE[training.loss] if last else 2.0**chip.input_bits / 4
                 self.matrices.append(Matrix(layer, tile, target, chip.error_bits))
+                if len(self.matrices) > 1:
+                    self.matrices[-2].next = self.matrices[-1]
                 self.layers.append(self.matrices[-1])
             elif isinstance(layer, MaxPool):
                 self.layers.append(Pool(layer))

@@ -159,6 +159,7 @@ class Trainer:
         started, number, size = time.perf_counter(), len(self.history), self.experiment.training.batch
         order = np.random.default_rng((self.experiment.seed, number)).permutation(len(self.data.train_labels))
         loss, correct, before = 0.0, 0, self.census.pulses()
+        self._clipped()  # what the tests between epochs converted does not count
         for batch in range(self.batches):
             step, chosen = number * self.batches + batch, np.sort(order[batch * size : (batch + 1) * size])
             calibrating = step % CALIBRATE_EVERY == 0

@@ -95,7 +95,7 @@ def test_naive_dram_traffic_by_hand():
     """Bits, for each sample; an activation or error has 8, the place of a pooling window's largest value 2."""
     actions = step("naive")
     gradients = (54 + 60) * 16
-    # Written: the first layer's 12 pooled outputs and their places, 12 errors at the second layer's input, 5 at its output.
+    # Written: the first layer's 12 pooled outputs and their places, the second layer's 12 errors in and 5 out.
     assert total(actions, "dram", "write") == 12 * 8 + 12 * 2 + 12 * 8 + 5 * 8 + gradients
     # Read: the image twice (forward, weight gradient), the activations twice (forward, weight gradient), the last
     # errors twice (backward, weight gradient), the first layer's errors and places once (weight gradient).
@@ -119,7 +119,7 @@ def test_what_does_not_fit_into_the_global_buffer_is_written_once_and_comes_back
 
 
 def test_naive_gradients_cost_the_papers_dram_energy():
-    """Two transfers of 12.97 M gradients of 16 bits for each image: 1619 uJ at 3.9 pJ/bit (Huang et al. 2022, arithmetic)."""
+    """Two transfers of 12.97 M gradients of 16 bits for each image take 1619 uJ at 3.9 pJ/bit (Huang et al. 2022)."""
     exp = vgg8(dataflow={"base": "naive"})
     actions = actions_of(exp, build_network(exp), "sgd")
     bits = total(actions, "dram", "write", pass_="weight_gradient")

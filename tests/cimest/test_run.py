@@ -1,0 +1,133 @@
+"""Whole runs: the examples' totals, files and keys; kill and resume; threads; what Ctrl-C leaves."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cimest.config import load
+from cimest.learning import Trainer
+from cimest.run import estimate, run
+
+EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
+EXPERIMENTS = [path for path in EXAMPLES if "network:" in path.read_text()]
+LENET = next(path for path in EXAMPLES if path.stem == "lenet5_mnist")
+SMALL = ["dataset.train=150", "dataset.test=50", "training.epochs=3", "training.batch=25"]
+
+
+def lasting(result):
+    """All of a result but what depends on the clock."""
+    for epoch in result["history"]:
+        epoch.pop("seconds")
+    return result
+
+
+def start(out, **environment):
+    """A run of the small LeNet as its own process."""
+    command = [sys.executable, "-m", "cimest", "run", str(LENET), "--quiet", "--out", str(out)]
+    for change in SMALL:
+        command += ["--set", change]
+    return subprocess.Popen(command, env={**os.environ, **environment}, cwd=LENET.parents[1])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Folder of an uninterrupted run."""
+    out = tmp_path_factory.mktemp("whole")
+    assert start(out).wait() == 0
+    return out
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("dataflow", ["naive", "optimised"])
+def test_totals_of_every_example_are_the_sums_of_their_parts(path, dataflow, tmp_path):
+    result = estimate(load(path, [f"dataflow={dataflow}"]), tmp_path)
+    with (tmp_path / "breakdown.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # Sums of a few hundred doubles written with all their digits: 1e-9 is far above rounding.
+    for parts in (rows, result["breakdown"]["pass"].values(), result["breakdown"]["component"].values()):
+        energy = sum(float(part["energy_j"]) + float(part["leakage_energy_j"]) for part in parts)
+        assert energy == pytest.approx(result["metrics"]["energy_per_sample_j"], rel=1e-9)
+        latency = sum(float(part["latency_s"]) for part in parts)
+        assert latency == pytest.approx(result["metrics"]["latency_per_sample_s"], rel=1e-9)
+    area = sum(part["area_mm2"] for part in result["breakdown"]["component"].values())
+    assert area == pytest.approx(result["metrics"]["area_mm2"], rel=1e-9)
+
+
+def test_a_run_leaves_everything(whole):
+    result = json.loads((whole / "result.json").read_text())
+    assert set(result) >= {
+        "experiment", "provenance", "accuracy", "metrics", "breakdown", "history", "warnings", "activity",
+    }  # fmt: skip
+    assert set(result["metrics"]["efficiency_tops_per_w"]) == {"macro", "chip", "system"}
+    assert len(result["history"]) == 3
+    assert result["accuracy"]["test"] == result["history"][-1]["test_accuracy"]
+    assert result["provenance"]["activity"].startswith("measured")
+    names = {path.name for path in whole.rglob("*")}
+    assert {"result.json", "breakdown.csv", "history.csv", "activity.json", "report.html", "training.svg"} <= names
+    spent = sum(epoch["energy_j"] for epoch in result["history"])
+    assert spent == pytest.approx(result["metrics"]["training_energy_j"])
+
+
+def test_a_recorded_activity_gives_the_price_of_its_run(whole):
+    recorded = json.loads((whole / "result.json").read_text())
+    again = estimate(load(LENET, [*SMALL, f"activity={whole / 'activity.json'}"]))
+    for key in ("energy_per_sample_j", "latency_per_sample_s", "area_mm2"):
+        assert again["metrics"][key] == recorded["metrics"][key]
+
+
+def test_a_killed_run_continues_to_the_same_bits(whole, tmp_path):
+    process = start(tmp_path)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoint.npz").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "result.json").exists()
+    assert start(tmp_path).wait() == 0
+    one, other = (json.loads((folder / "result.json").read_text()) for folder in (whole, tmp_path))
+    assert lasting(one) == lasting(other)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_number_of_threads_changes_nothing(whole, tmp_path, threads):
+    assert start(tmp_path, NUMBA_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads).wait() == 0
+    one, other = (json.loads((folder / "result.json").read_text()) for folder in (whole, tmp_path))
+    assert lasting(one) == lasting(other)
+
+
+def test_ctrl_c_leaves_a_valid_result_so_far(monkeypatch, tmp_path):
+    experiment = load(LENET, SMALL)
+    train = Trainer.run
+
+    def stopped(self, callback, checkpoints):
+        def then_stop(step):
+            callback(step)
+            if step.epoch == 2 and step.batch == 3:
+                raise KeyboardInterrupt
+
+        return train(self, then_stop, checkpoints)
+
+    monkeypatch.setattr(Trainer, "run", stopped)
+    with pytest.raises(KeyboardInterrupt, match="after 1 epochs"):
+        run(experiment, tmp_path, quiet=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert len(result["history"]) == 1
+    assert any("interrupted after 1 of 3" in text for text in result["warnings"])
+    monkeypatch.undo()
+    resumed = run(experiment, tmp_path, quiet=True)
+    assert len(resumed["history"]) == 3
+    assert not any("interrupted" in text for text in resumed["warnings"])
+
+
+def test_another_experiment_does_not_take_up_the_checkpoint(whole):
+    with pytest.raises(ValueError, match="belongs to another experiment"):
+        run(load(LENET, [*SMALL, "seed=1"]), whole, quiet=True)
