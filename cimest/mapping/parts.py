@@ -11,8 +11,8 @@ from cimest.config.schema import Adc, Chip
 from cimest.mapping.floorplan import FloorPlan, gradient_blocks
 from cimest.network import MaxPool, Network
 from hwlib.component import Component, Real
-from hwlib.components import COMPONENTS
 from hwlib.components.activation import Relu
+from hwlib.components.adc import FlashAdc, SarAdc
 from hwlib.components.adder_tree import Accumulator, AdderTree
 from hwlib.components.buffers import SramBuffer
 from hwlib.components.cells import ResistiveArray
@@ -61,9 +61,8 @@ def technology(chip: Chip) -> Technology:
     return load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
 
 
-def adc_component(kind: str, bits: Real) -> Component:
-    """A converter by its kind."""
-    return COMPONENTS.get(f"{kind}_adc")(bits=bits)  # type: ignore[call-arg]
+ADCS = {"flash": FlashAdc, "sar": SarAdc}
+"""Kind of converter, as an experiment names it, to component."""
 
 
 def gradient_arrays(network: Network, chip: Chip) -> Real:
@@ -91,7 +90,7 @@ def _side(chip: Chip, arrays: Real, prefix: str, adc: Adc, lines: Real, other: R
     shift_add = ShiftAdd(adc_bits=adc.bits, input_bits=chip.input_bits)
     return {
         f"{prefix}mux": Part(mux, arrays, "macro"),
-        f"{prefix}adc": Part(adc_component(adc.kind, adc.bits), converters, "macro"),
+        f"{prefix}adc": Part(ADCS[adc.kind](bits=adc.bits), converters, "macro"),
         f"{prefix}shift_add": Part(shift_add, converters, "macro"),
     }
 
@@ -158,7 +157,7 @@ def gradient_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str
     buffer = SramBuffer(size=unit.buffer, word=chip.bus_bits)
     return {
         "gradient_array": Part(SramCimArray(rows=unit.rows, columns=unit.columns), arrays, "macro"),
-        "gradient_adc": Part(adc_component(unit.adc_kind, unit.adc_bits), converters, "macro"),
+        "gradient_adc": Part(ADCS[unit.adc_kind](bits=unit.adc_bits), converters, "macro"),
         "gradient_shift_add": Part(shift_add, converters, "macro"),
         "gradient_accumulator": Part(Accumulator(bits=gradient_bits), converters, "macro"),
         "gradient_buffer": Part(buffer, 1, "chip"),
