@@ -14,7 +14,6 @@ from cimest.activity import Activity
 from cimest.estimate import Estimate
 from hwlib.provenance import Record
 
-
 SUMMED = ("energy_j", "leakage_energy_j", "latency_s")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cimest import result as results
+from cimest.actions import Action
 from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.config.loader import defaults_taken, resolved
@@ -14,10 +15,11 @@ from cimest.dataflow import Design, resolve, training_step
 from cimest.datasets import DATASETS
 from cimest.estimate import Estimate, energies, metrics, price
 from cimest.mapping.floorplan import FloorPlan, place
-from cimest.mapping.parts import inventory, technology
+from cimest.mapping.parts import Part, inventory, technology
 from cimest.network import NETWORKS, Network
 from cimest.rules import RULES, Rule
 from hwlib import provenance
+from hwlib.technology import Technology
 from hwlib.units import pretty
 
 if TYPE_CHECKING:  # the simulator brings numba, which an estimate does without
@@ -34,6 +36,9 @@ class Priced:
 
     network: Network
     plan: FloorPlan
+    tech: Technology
+    parts: dict[str, Part]
+    actions: list[Action]
     activity: Activity
     estimate: Estimate
     record: provenance.Record
@@ -77,7 +82,7 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
         actions = training_step(design, rule, activity)
         names = tuple(layer.name for layer in network.matrices)
         estimate = price(actions, parts, tech, names, schedule.overlap)
-    return Priced(network, plan, activity, estimate, record)
+    return Priced(network, plan, tech, parts, actions, activity, estimate, record)
 
 
 def training_samples(experiment: Experiment) -> int:
@@ -237,12 +242,18 @@ def learning_warnings(trainer: Trainer) -> list[str]:
     if not trainer.history:
         return []
     last = trainer.history[-1]
-    adcs = {"forward": "chip.adc", "backward": "chip.backward_adc", "weight_gradient": "chip.weight_gradient.adc_"}
+    adcs = {
+        "forward": "chip.adc.bits",
+        "backward": "chip.backward_adc.bits",
+        "weight_gradient": "chip.weight_gradient.adc_bits",
+    }
     found = []
     for pass_, key in adcs.items():
         clipped = getattr(last, f"clipped_{pass_}")
         if clipped > CLIPPING:
-            found.append(f"{100 * clipped:.0f} % of the {pass_} conversions clip: raise {key}bits or widen its range")
+            found.append(
+                f"{100 * clipped:.0f} % of the {pass_} conversions clip: raise {key} or lower the learning rate"
+            )
     return found
 
 

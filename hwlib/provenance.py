@@ -66,3 +66,30 @@ def source(key: str) -> dict[str, str]:
     if key not in sources():
         raise UnknownName("source", key, sources())
     return sources()[key]
+
+
+def citation(key: str) -> str:
+    """One source as a line of a list of references."""
+    entry = source(key)
+    doi = f", doi:{entry['doi']}" if "doi" in entry else ""
+    return f"{entry['authors']}, {entry['title']}, {entry['venue']}, {entry['year']}{doi}"
+
+
+def bibtex(key: str) -> str:
+    """One source as a BibTeX entry; the venue, of whatever kind it is, stands in `howpublished`."""
+    entry = source(key)
+    authors = " and ".join(entry["authors"].removesuffix(" et al.").split(", "))
+    if entry["authors"].endswith(" et al."):
+        authors += " and others"
+    rows = {"author": authors, "title": f"{{{entry['title']}}}", "howpublished": entry["venue"], "year": entry["year"]}
+    if "doi" in entry:
+        rows["doi"] = entry["doi"]
+    body = ",\n".join(f"  {name} = {{{_tex(value)}}}" for name, value in rows.items())
+    return f"@misc{{{key},\n{body}\n}}"
+
+
+def _tex(text: str) -> str:
+    """Text with the characters escaped that TeX reads as commands."""
+    for character in "&%#_$":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -11,6 +11,10 @@ from typing import Generic, TypeVar
 Thing = TypeVar("Thing")
 
 
+MANY = 40
+"""Names beyond which a message lists only the most similar ones."""
+
+
 class UnknownName(KeyError):
     """A name that no entry has; the message lists what is allowed and the closest match."""
 
@@ -29,11 +33,14 @@ def closest(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """What to write instead of `name`: the closest match, if any, and all that is allowed."""
+    """What to write instead of `name`: the closest match, if any, and what is allowed, or the most similar of it."""
     allowed = list(allowed)
     best = closest(name, allowed)
     hint = f"did you mean {best!r}? " if best else ""
-    return f"{hint}allowed: {', '.join(allowed)}"
+    if len(allowed) <= MANY:
+        return f"{hint}allowed: {', '.join(allowed)}"
+    similar = difflib.get_close_matches(str(name), allowed, n=6, cutoff=0)
+    return f"{hint}among the {len(allowed)} that are allowed: {', '.join(similar)}"
 
 
 class Registry(Generic[Thing]):

@@ -19,6 +19,8 @@ COMMANDS = {
     "new": ("cimest.cli.new:new", "Write a commented experiment to start from."),
     "list": ("cimest.cli.catalogue:list_names", "List components, devices, technologies, networks, rules or datasets."),
     "show": ("cimest.cli.catalogue:show", "Show one of them: its parameters, units and sources."),
+    "explain": ("cimest.cli.explain:explain", "Show formula, inputs and sources behind one number of a result."),
+    "cite": ("cimest.cli.explain:cite", "Print BibTeX of the sources that a result rests on."),
     "data": ("cimest.cli.data:data", "Download data sets."),
 }
 """Command to where it is and what it does; so `--help` imports none of them."""

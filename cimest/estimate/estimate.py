@@ -153,7 +153,7 @@ def costs(actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology
     for (part, action), rows in alike.items():
         stacked = {name: _stack([row.arguments[name] for row in rows]) for name in rows[0].arguments}
         cost = parts[part].component.cost(tech, action, **stacked)
-        shape = (len(rows),) + np.broadcast_shapes(*(np.shape(value)[1:] for value in stacked.values()))
+        shape = (len(rows), *np.broadcast_shapes(*(np.shape(value)[1:] for value in stacked.values())))
         energy, latency = (np.broadcast_to(value, shape) for value in (cost.energy, cost.latency))
         for i, row in enumerate(rows):
             yield row, Cost(energy[i], latency[i])

@@ -1,0 +1,201 @@
+"""What stands behind one number of a result: its formula, its inputs, and the sources of those."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cimest.activity import Activity, LayerActivity
+from cimest.config import Experiment
+from cimest.estimate.estimate import costs, duration
+from cimest.run import Priced, price_experiment
+from hwlib import provenance
+from hwlib.registry import UnknownName
+
+FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "metrics.ops_per_sample": (
+        "2 × multiply-accumulates × (forward + backward, not for the first layer, + weight gradient)",
+        ("network.macs",),
+    ),
+    "metrics.energy_per_sample_j": (
+        "sum of dynamic and leakage energy of all components, with DRAM",
+        ("breakdown.component.*.energy_j", "breakdown.component.*.leakage_energy_j"),
+    ),
+    "metrics.energy_per_sample_by_boundary_j.macro": (
+        "dynamic energy of arrays, converters and accumulators in forward, backward and weight gradient",
+        ("breakdown.component.*.energy_j",),
+    ),
+    "metrics.energy_per_sample_by_boundary_j.chip": (
+        "dynamic energy of all components but the DRAM + leakage power × time",
+        ("breakdown.component.*.energy_j", "metrics.leakage_w", "metrics.latency_per_sample_s"),
+    ),
+    "metrics.energy_per_sample_by_boundary_j.system": (
+        "chip + DRAM",
+        ("metrics.energy_per_sample_by_boundary_j.chip", "breakdown.component.dram.energy_j"),
+    ),
+    "metrics.latency_per_sample_s": ("sum of the exposed times of all passes", ("breakdown.pass.*.latency_s",)),
+    "metrics.training_energy_j": (
+        "energy per sample × training images × epochs",
+        ("metrics.energy_per_sample_j", "experiment.training.epochs"),
+    ),
+    "metrics.training_time_s": (
+        "latency per sample × training images × epochs",
+        ("metrics.latency_per_sample_s", "experiment.training.epochs"),
+    ),
+    "metrics.area_mm2": ("sum over components", ("breakdown.component.*.area_mm2",)),
+    "metrics.leakage_w": ("leakage energy / time", ("breakdown.component.*.leakage_energy_j",)),
+    "metrics.throughput_tops": (
+        "operations / latency / 1e12",
+        ("metrics.ops_per_sample", "metrics.latency_per_sample_s"),
+    ),
+    "metrics.density_tops_per_mm2": ("throughput / area", ("metrics.throughput_tops", "metrics.area_mm2")),
+    "metrics.power_w.average": (
+        "energy per sample / latency per sample",
+        ("metrics.energy_per_sample_j", "metrics.latency_per_sample_s"),
+    ),
+    "metrics.power_w.peak": (
+        "largest energy / time of one pass of one layer + leakage power",
+        ("metrics.leakage_w",),
+    ),
+    "metrics.lifetime_samples": (
+        "endurance / pulses per update of the most pulsed cell × batch",
+        ("experiment.chip.device.endurance", "activity.*.most_written", "experiment.training.batch"),
+    ),
+} | {
+    f"metrics.efficiency_tops_per_w.{boundary}": (
+        "operations / energy within the boundary / 1e12",
+        ("metrics.ops_per_sample", f"metrics.energy_per_sample_by_boundary_j.{boundary}"),
+    )
+    for boundary in ("macro", "chip", "system")
+}
+"""Path in a result to its formula and the paths of its inputs; `*` stands for every entry."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer.
+
+    Parameters
+    ----------
+    path : str
+    value : float or None
+    formula : str
+    inputs : dict
+        Path or parameter to value.
+    terms : list of dict
+        What a sum is made of, largest first.
+    models : dict
+        Action to what its model says of itself.
+    sources : list of str
+        Keys of sources.yaml that the models rest on.
+    """
+
+    path: str
+    value: float | None
+    formula: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    terms: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All numbers of a result with their paths."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from leaves(entry, f"{path}.{key}" if path else str(key))
+    elif not isinstance(value, (list, str)):
+        yield path, value
+
+
+def explain(result: dict[str, Any], path: str) -> Explanation:
+    """Explain one number.
+
+    Parameters
+    ----------
+    result : dict
+        As in result.json.
+    path : str
+        Such as `metrics.area_mm2` or `breakdown.component.adc.energy_j`.
+
+    Raises
+    ------
+    UnknownName
+        If the path leads to no number that can be explained.
+    """
+    numbers = dict(leaves({key: result[key] for key in ("metrics", "breakdown")}))
+    if path not in numbers:
+        raise UnknownName("number of the result", path, numbers)
+    if path in FORMULAS:
+        formula, inputs = FORMULAS[path]
+        found = {}
+        everything = dict(leaves(result))
+        for pattern in inputs:
+            found |= {key: value for key, value in everything.items() if _matches(key, pattern)}
+        return Explanation(path, numbers[path], formula, found)
+    experiment = Experiment.model_validate(result["experiment"])
+    layers = {name: LayerActivity(**entry) for name, entry in result["activity"].items()}
+    priced = price_experiment(experiment, Activity("recorded", layers))
+    _, kind, name, quantity = path.split(".")
+    if kind == "component" and quantity == "area_mm2":
+        return _area(priced, name, path, numbers[path])
+    return _sum(priced, kind, name, quantity, path, numbers[path])
+
+
+def _matches(path: str, pattern: str) -> bool:
+    keys, wanted = path.split("."), pattern.split(".")
+    return len(keys) == len(wanted) and all(want in ("*", key) for key, want in zip(keys, wanted, strict=True))
+
+
+def _area(priced: Priced, name: str, path: str, value: float) -> Explanation:
+    part = priced.parts[name]
+    with provenance.record() as record:
+        one = part.component.area(priced.tech)
+    parameters = {entry.name: getattr(part.component, entry.name) for entry in fields(part.component)}  # type: ignore[arg-type]
+    return Explanation(
+        path,
+        value,
+        "instances × area of one × 1e6",
+        {"instances": part.count, "area of one [m²]": one, "technology": priced.tech.name, **parameters},
+        models={type(part.component).__name__: inspect.getdoc(type(part.component)) or ""},
+        sources=sorted(record.sources),
+    )
+
+
+def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: float) -> Explanation:
+    """A cell of the breakdown as the sum over the table of action counts."""
+    if quantity == "leakage_energy_j":
+        power = {part: leak for part, leak in priced.estimate.leakage.items() if kind == "pass" or part == name}
+        time = priced.estimate.time(pass_=name if kind == "pass" else None)
+        return Explanation(path, value, "leakage power × exposed time", {"time [s]": time, **power})
+    chosen = [row for row in priced.actions if name in (row.part if kind == "component" else row.pass_,)]
+    terms, models = [], {}
+    with provenance.record() as record:
+        for row, cost in costs(chosen, priced.parts, priced.tech):
+            each = cost.energy if quantity == "energy_j" else cost.latency
+            total = row.count * cost.energy if quantity == "energy_j" else duration(row, cost, priced.tech)
+            terms.append(
+                {
+                    "layer": row.layer,
+                    "pass": row.pass_,
+                    "action": f"{row.part}.{row.action}",
+                    "count": row.count if quantity == "energy_j" else row.serial,
+                    "each": each,
+                    "total": total,
+                    **row.arguments,
+                }
+            )
+            method = getattr(type(priced.parts[row.part].component), row.action)
+            models[f"{row.part}.{row.action}"] = inspect.getdoc(method) or ""
+    terms.sort(key=lambda term: -term["total"])
+    formula = "sum of count × energy of one action"
+    if quantity == "latency_s":
+        formula = "sum of actions in sequence × latency of one; what overlap hides is taken off transfers"
+    inputs: dict[str, Any] = {"technology": priced.tech.name}
+    if kind == "component":
+        component = priced.parts[name].component
+        models = {type(component).__name__: inspect.getdoc(type(component)) or ""} | models
+        inputs |= {entry.name: getattr(component, entry.name) for entry in fields(component)}  # type: ignore[arg-type]
+    return Explanation(path, value, formula, inputs, terms, models, sorted(record.sources))
