@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from cimest.activity import Activity, LayerActivity
 from cimest.config import Experiment
 from cimest.estimate.estimate import costs, duration
+from cimest.result import recorded
 from cimest.run import Priced, price_experiment
 from hwlib import provenance
 from hwlib.registry import UnknownName
@@ -130,14 +130,13 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
         raise UnknownName("number of the result", path, numbers)
     if path in FORMULAS:
         formula, inputs = FORMULAS[path]
-        found = {}
+        found: dict[str, Any] = {}
         everything = dict(leaves(result))
         for pattern in inputs:
             found |= {key: value for key, value in everything.items() if _matches(key, pattern)}
         return Explanation(path, numbers[path], formula, found)
     experiment = Experiment.model_validate(result["experiment"])
-    layers = {name: LayerActivity(**entry) for name, entry in result["activity"].items()}
-    priced = price_experiment(experiment, Activity("recorded", layers))
+    priced = price_experiment(experiment, recorded(result))
     _, kind, name, quantity = path.split(".")
     if kind == "component" and quantity == "area_mm2":
         return _area(priced, name, path, numbers[path])
@@ -171,7 +170,8 @@ def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: 
         time = priced.estimate.time(pass_=name if kind == "pass" else None)
         return Explanation(path, value, "leakage power × exposed time", {"time [s]": time, **power})
     chosen = [row for row in priced.actions if name in (row.part if kind == "component" else row.pass_,)]
-    terms, models = [], {}
+    terms: list[dict[str, Any]] = []
+    models: dict[str, str] = {}
     with provenance.record() as record:
         for row, cost in costs(chosen, priced.parts, priced.tech):
             each = cost.energy if quantity == "energy_j" else cost.latency

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import cimest
 from cimest.actions import PASSES
-from cimest.activity import Activity
+from cimest.activity import Activity, LayerActivity
 from cimest.estimate import Estimate
 from hwlib.provenance import Record
 
@@ -57,3 +59,23 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def read_result(run: Path) -> dict[str, Any]:
+    """The result of a run's folder, or of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    file = run / "result.json" if run.is_dir() else run
+    if not file.is_file():
+        raise FileNotFoundError(f"{run} holds no result.json; `cimest run` or `cimest estimate --out` write one")
+    return json.loads(file.read_text())
+
+
+def recorded(result: dict[str, Any]) -> Activity:
+    """The activity that a result was priced with."""
+    layers = {name: LayerActivity(**entry) for name, entry in result["activity"].items()}
+    return Activity(result["provenance"]["activity"], layers)

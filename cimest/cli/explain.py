@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,7 @@ import click
 
 from cimest.cli.common import console, json_option, print_json
 
-
 COLUMNS = ("layer", "pass", "action", "count", "each", "total")
-
-
-def read_result(run: Path) -> dict[str, Any]:
-    """The result of a run's folder, or of a file."""
-    file = run / "result.json" if run.is_dir() else run
-    if not file.is_file():
-        raise FileNotFoundError(f"{run} holds no result.json; `cimest run` or `cimest estimate --out` write one")
-    return json.loads(file.read_text())
 
 
 @click.command()
@@ -30,7 +20,7 @@ def read_result(run: Path) -> dict[str, Any]:
 def explain(run: Path, path: str, as_json: bool) -> None:
     """Show formula, inputs and sources behind the number at PATH of the result in the folder RUN."""
     from cimest.explain import explain as explained
-    from cimest.result import plain
+    from cimest.result import plain, read_result
 
     answer = explained(read_result(run), path)
     if as_json:
@@ -70,6 +60,7 @@ def _print(answer: Any) -> None:
 @json_option
 def cite(run: Path, as_json: bool) -> None:
     """Print BibTeX of every source that the result in the folder RUN rests on."""
+    from cimest.result import read_result
     from hwlib.provenance import bibtex, source
 
     keys = read_result(run)["provenance"]["sources"]

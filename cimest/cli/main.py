@@ -15,6 +15,8 @@ import cimest
 COMMANDS = {
     "run": ("cimest.cli.run:run", "Train the network on the chip, and price it."),
     "estimate": ("cimest.cli.estimate:estimate", "Price a training step without training."),
+    "compare": ("cimest.cli.compare:compare", "Show what differs between two designs, and what each difference costs."),
+    "optimise-dataflow": ("cimest.cli.optimise:optimise_dataflow", "Search the best schedule and buffer sizes."),
     "check": ("cimest.cli.check:check", "Check an experiment and show the defaults that it takes."),
     "new": ("cimest.cli.new:new", "Write a commented experiment to start from."),
     "list": ("cimest.cli.catalogue:list_names", "List components, devices, technologies, networks, rules or datasets."),

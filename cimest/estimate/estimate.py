@@ -145,22 +145,28 @@ def price(
 def costs(actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology) -> Iterator[tuple[Action, Cost]]:
     """Each row with the cost of one of its actions.
 
-    Rows of the same action are priced in one call: their arguments become arrays with a leading axis.
+    Rows of the same action are priced in one call: their arguments become arrays with one more axis in front of
+    those of the designs that are swept.
     """
     alike: dict[tuple[str, str], list[Action]] = {}
     for row in actions:
         alike.setdefault((row.part, row.action), []).append(row)
     for (part, action), rows in alike.items():
-        stacked = {name: _stack([row.arguments[name] for row in rows]) for name in rows[0].arguments}
-        cost = parts[part].component.cost(tech, action, **stacked)
-        shape = (len(rows), *np.broadcast_shapes(*(np.shape(value)[1:] for value in stacked.values())))
-        energy, latency = (np.broadcast_to(value, shape) for value in (cost.energy, cost.latency))
+        component = parts[part].component
+        swept = [np.ndim(value) for thing in (component, tech) for value in vars(thing).values()]
+        swept += [np.ndim(value) for row in rows for value in row.arguments.values()]
+        axes = max(swept)
+        stacked = {name: _stack([row.arguments[name] for row in rows], axes) for name in rows[0].arguments}
+        cost = component.cost(tech, action, **stacked)
         for i, row in enumerate(rows):
-            yield row, Cost(energy[i], latency[i])
+            energy, latency = (value[i] if np.ndim(value) > axes else value for value in (cost.energy, cost.latency))  # type: ignore[index]
+            yield row, Cost(energy, latency)
 
 
-def _stack(values: list[Real]) -> np.ndarray:
-    return np.stack(np.broadcast_arrays(*values))
+def _stack(values: list[Real], axes: int) -> np.ndarray:
+    """Values of several rows as one array whose first axis counts the rows, before `axes` axes of designs."""
+    stacked = np.stack(np.broadcast_arrays(*values))
+    return stacked.reshape(len(values), *(1,) * (axes + 1 - stacked.ndim), *stacked.shape[1:])
 
 
 def duration(row: Action, cost: Cost, tech: Technology) -> Real:

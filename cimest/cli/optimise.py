@@ -1,0 +1,81 @@
+"""`cimest optimise-dataflow`: the best schedule and buffer sizes for an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cimest.cli.common import console, experiment_arguments, json_option, print_json, quiet_option
+
+
+@click.command()
+@experiment_arguments
+@click.option("--objective", type=click.Choice(["energy", "latency", "energy_delay"]), default="energy")
+@click.option("--area", metavar="AREA", help="Largest area of the chip, such as '25 mm^2'.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the best experiment and its result.")
+@quiet_option
+@json_option
+def optimise_dataflow(
+    experiment: str,
+    overrides: tuple[str, ...],
+    objective: str,
+    area: str | None,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Search all schedules and buffer sizes of EXPERIMENT; device, arrays, converters, rule and batch stay."""
+    from rich.progress import Progress
+
+    from cimest.config import load
+    from cimest.config.loader import dump_yaml
+    from cimest.explore.dataflow import optimise
+    from cimest.run import estimate
+    from hwlib.units import parse
+
+    given = load(experiment, overrides)
+    with Progress(console=_stderr(), disable=quiet or as_json, transient=True) as progress:
+        task = progress.add_task("schedules", total=None)
+        found = optimise(
+            given,
+            objective=objective,
+            area_limit=parse(area, "m^2") if area else None,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    best = estimate(found.best, out)
+    if out is not None:
+        (out / "experiment.yaml").write_text(dump_yaml(found.best))
+    if as_json:
+        answer = {"best": best, "objective": found.objective, "start": found.start, "points": found.points}
+        print_json({**answer, "feasible": found.feasible, "mattered": found.mattered})
+    elif not quiet:
+        _print(given, found, objective)
+
+
+def _stderr() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _print(given: Any, found: Any, objective: str) -> None:
+    from rich.table import Table
+
+    from cimest.cli.compare import shown
+    from cimest.compare import differences, spelled
+
+    out = console()
+    out.print(
+        f"{found.points} designs, {found.feasible} within the limits; {objective} per sample, at the system boundary"
+    )
+    out.print(f"given {found.start:.4g}, best {found.objective:.4g}: {found.start / found.objective:.3g} times better")
+    changes = Table("choice", "given", "best", box=None)
+    for path, before, after in differences(spelled(given), spelled(found.best)):
+        changes.add_row(path, shown(path, before), shown(path, after))
+    out.print(changes)
+    mattered = Table("choice of the best", "worst other value", box=None)
+    for path, ratio in found.mattered.items():
+        mattered.add_row(path, f"x {ratio:.3g}")
+    out.print(mattered)

@@ -1,0 +1,131 @@
+"""Two experiments beside each other: what differs, and what each difference does to the price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cimest.activity import Activity
+from cimest.config import Experiment, load
+from cimest.config.loader import resolved
+from cimest.dataflow import resolve
+from cimest.estimate import energies
+from cimest.result import read_result, recorded
+from cimest.run import price_experiment
+
+WHOLE = ("network", "dataset", "training.rule", "training.learning_rate", "chip.device")
+"""Sections that change as one, since their keys belong together."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One bar of the waterfall.
+
+    Parameters
+    ----------
+    choice : str
+        Key path that changes; empty for the start.
+    before, after : object
+        Its values.
+    energy, latency : float
+        Of a training sample at the system boundary once the choice has changed. [J], [s]
+    """
+
+    choice: str
+    before: Any
+    after: Any
+    energy: float
+    latency: float
+
+
+def spelled(experiment: Experiment) -> dict[str, Any]:
+    """Everything an experiment says, its dataflow choice by choice instead of by the name of a base."""
+    data = resolved(experiment)
+    schedule = asdict(resolve(experiment.dataflow))
+    data["dataflow"] = {
+        "base": "naive",
+        "gradient": {"accumulate": schedule.pop("accumulate"), "bits": schedule.pop("gradient_bits")},
+        **schedule,
+    }
+    return data
+
+
+def differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Key paths whose values differ, with both values; the sections of `WHOLE` as one."""
+    for key in dict.fromkeys([*one, *other]):
+        before, after, here = one.get(key), other.get(key), f"{path}.{key}" if path else key
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict) and here not in WHOLE:
+            yield from differences(before, after, here)
+        else:
+            yield here, before, after
+
+
+def changed(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of nested mappings with one value replaced."""
+    key, _, rest = path.partition(".")
+    return {**data, key: changed(data[key], rest, value) if rest else value}
+
+
+def side(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Activity | None]:
+    """One side of a comparison: an experiment's file, or a run's folder with the activity that it measured.
+
+    Raises
+    ------
+    FileNotFoundError, ConfigError
+        If there is no such file, or it holds no experiment.
+    ValueError
+        If values of a run's folder are to be changed.
+    """
+    if not path.is_dir():
+        return load(path, overrides), None
+    if overrides:
+        raise ValueError(f"{path} is a finished run, whose values cannot be changed; give its experiment instead")
+    result = read_result(path)
+    experiment = Experiment.model_validate(result["experiment"])
+    return experiment, recorded(result) if result["history"] else None
+
+
+def price_step(experiment: Experiment, activity: Activity | None, step: tuple[str, Any, Any]) -> Step:
+    """The price once a choice has changed."""
+    estimate = price_experiment(experiment, activity).estimate
+    return Step(*step, float(energies(estimate)["system"]), float(estimate.time()))
+
+
+def waterfall(
+    one: Experiment,
+    other: Experiment,
+    activity: Activity | None = None,
+    other_activity: Activity | None = None,
+) -> list[Step]:
+    """From one experiment to the other, changing one choice after the other.
+
+    The bars sum to the whole difference; how large each is depends on the order, which is that of the schema.
+
+    Parameters
+    ----------
+    one, other : Experiment
+    activity, other_activity : Activity, optional
+        Measured activity of each. If they differ, the change from one to the other is the last bar; it comes
+        with the network where that changes.
+
+    Returns
+    -------
+    list of Step
+        The first is `one` as it is, the last equals `other`.
+    """
+    data, target = spelled(one), spelled(other)
+    now = activity
+    steps = [price_step(Experiment.model_validate(data), now, ("", None, None))]
+    for path, before, after in differences(data, target):
+        data = changed(data, path, after)
+        if path == "network":
+            now = other_activity
+        steps.append(price_step(Experiment.model_validate(data), now, (path, before, after)))
+    if now != other_activity:
+        before, after = ("default" if here is None else here.origin for here in (now, other_activity))
+        steps.append(price_step(Experiment.model_validate(data), other_activity, ("activity", before, after)))
+    return steps

@@ -1,0 +1,1 @@
+"""Looking at many designs: the search for the best dataflow."""

@@ -1,0 +1,90 @@
+"""Comparison and search: bars that sum to the difference, the best of all designs, limits that are kept."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cimest.cli.main import main
+from cimest.compare import differences, spelled, waterfall
+from cimest.estimate import energies
+from cimest.explore.dataflow import CHOICES, SIZES, optimise, with_sizes
+from cimest.run import price_experiment
+from tests.cimest.designs import experiment, vgg8
+from tests.cimest.test_run import LENET
+
+
+def test_bars_of_the_waterfall_sum_to_the_difference():
+    one = vgg8(dataflow={"base": "naive"})
+    other = vgg8(chip={"technology": "14nm", "adc": {"kind": "sar", "bits": 5}}, seed=3)
+    steps = waterfall(one, other)
+    ends = [price_experiment(side).estimate for side in (one, other)]
+    assert steps[0].energy == pytest.approx(energies(ends[0])["system"], rel=1e-12)
+    assert steps[-1].energy == pytest.approx(energies(ends[1])["system"], rel=1e-12)
+    assert steps[-1].latency == pytest.approx(ends[1].time(), rel=1e-12)
+    changed = {step.choice for step in steps[1:]}
+    assert {"chip.technology", "chip.adc.kind", "chip.adc.bits", "dataflow.loop_order", "seed"} <= changed
+    assert len(changed) == len(steps) - 1, "each choice has one bar"
+
+
+def test_equal_experiments_have_no_bars():
+    assert len(waterfall(experiment(), experiment())) == 1
+    assert list(differences(spelled(experiment(dataflow={"base": "optimised"})), spelled(experiment()))) == []
+
+
+def test_sizes_as_arrays_price_as_each_alone():
+    """The search's sweep equals single estimates, to rounding."""
+    grid = dict(zip(SIZES, np.meshgrid(*(values[:3] for values in SIZES.values())), strict=True))
+    together = price_experiment(with_sizes(vgg8(), grid)).estimate
+    for at in np.ndindex(3, 3):
+        alone = price_experiment(with_sizes(vgg8(), {path: float(sizes[at]) for path, sizes in grid.items()})).estimate
+        assert np.broadcast_to(energies(together)["system"], (3, 3))[at] == pytest.approx(
+            energies(alone)["system"], rel=1e-12
+        )
+        assert np.broadcast_to(together.time(), (3, 3))[at] == pytest.approx(alone.time(), rel=1e-12)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """The search for LeNet."""
+    return optimise(experiment(dataflow={"base": "naive"}))
+
+
+def test_the_best_is_no_worse_than_anything_tried(found):
+    assert found.points == np.prod([len(values) for values in (*CHOICES.values(), *SIZES.values())])
+    assert found.objective <= found.start
+    assert energies(price_experiment(found.best).estimate)["system"] == pytest.approx(found.objective, rel=1e-12)
+    for base in ("naive", "optimised"):
+        other = experiment(dataflow={"base": base})
+        assert found.objective <= energies(price_experiment(other).estimate)["system"]
+    assert all(ratio >= 1 - 1e-12 for ratio in found.mattered.values())
+
+
+def test_the_area_limit_is_kept_or_refused(found):
+    area = sum(price_experiment(found.best).estimate.area.values())
+    smaller = optimise(experiment(), area_limit=0.9 * area)
+    assert sum(price_experiment(smaller.best).estimate.area.values()) <= 0.9 * area
+    assert smaller.objective >= found.objective
+    with pytest.raises(ValueError, match="the smallest takes"):
+        optimise(experiment(), area_limit=area / 100)
+
+
+def test_commands(tmp_path, capsys):
+    assert main(["compare", str(LENET), "--with", "dataflow=naive", "--out", str(tmp_path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["steps"][-1]["energy"] == pytest.approx(answer["metrics"][1]["energy_per_sample_j"])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "compare.json", "waterfall.svg", "waterfall.png", "waterfall.pdf",
+    }  # fmt: skip
+    assert main(["compare", str(LENET), "--with", "chip.adc.bits=4"]) == 0
+    assert "chip.adc.bits" in capsys.readouterr().out
+    assert main(["optimise-dataflow", str(LENET), "--area", "1 nm^2"]) == 2
+    assert "keeps the area limit" in capsys.readouterr().err
+
+
+def test_a_run_is_compared_with_its_own_activity(tmp_path, capsys):
+    assert main(["estimate", str(LENET), "--out", str(tmp_path), "--quiet"]) == 0
+    assert main(["compare", str(tmp_path), str(LENET), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["steps"]) == 1
+    assert main(["compare", str(tmp_path), "--with", "seed=1"]) == 2
+    assert "finished run" in capsys.readouterr().err
