@@ -93,13 +93,14 @@ def figures(result: dict[str, Any], dataset: Dataset) -> dict[str, Figure]:
     Returns
     -------
     dict
-        `energy_by_pass`, `energy_by_layer`, `time_by_pass`, `area`, and `training` if there is a history.
+        `energy_by_pass`, `energy_by_layer`, `time_by_pass`, `schedule`, `area`, and `training` if there is a history.
     """
     with style():
         drawn = {
             "energy_by_pass": energy_by_pass(dataset),
             "energy_by_layer": energy_by_layer(dataset),
             "time_by_pass": time_by_pass(dataset),
+            "schedule": schedule(dataset),
             "area": area(dataset),
         }
         if result["history"]:
@@ -215,6 +216,45 @@ def time_by_pass(dataset: Dataset) -> Figure:
     _stack(axes, names, time, "s", "Exposed time")
     axes.set_title(f"Latency: {pretty(float(time.sum()), 's')}")
     _legend(figure, 2)
+    return figure
+
+
+def schedule(dataset: Dataset) -> Figure:
+    """The training step in time: every layer's passes one after the other, by the component that takes the time.
+
+    Layers follow each other forward, then backward, each with its weight gradient, then the update; a batch's
+    work is shown as one sample's share.
+    """
+    names = [str(name) for name in dataset["layer"].to_numpy()]
+    exposed = {
+        name: grouped(dataset.sel({"pass": [name]}), "latency", "layer") for name in dataset["pass"].to_numpy().tolist()
+    }
+    factor, shown = _scale(float(sum(times.sum() for times in exposed.values())), "s")
+    figure, (axes,) = _blank(DOUBLE, min(230.0, 34 + 6 * len(names)) * MM)
+    now, drawn = 0.0, set()
+    for pass_, times in exposed.items():
+        order = range(len(names)) if pass_ == "forward" else reversed(range(len(names)))
+        begin = now
+        for row in order:
+            for group, value in zip(GROUPS, times[row], strict=True):
+                if value:
+                    name = None if group.name in drawn else group.name
+                    drawn.add(group.name)
+                    axes.barh(
+                        row, value * factor, left=now * factor, height=0.68, color=group.colour, hatch=group.hatch,
+                        edgecolor=INK if group.hatch else "none", linewidth=0.3, label=name,
+                    )  # fmt: skip
+                    now += value
+        if now > begin:
+            axes.axvline(now * factor, color=SOFT, linewidth=0.4, linestyle=":")
+        if times.sum() > 0.04 * sum(other.sum() for other in exposed.values()):
+            axes.text((begin + now) / 2 * factor, -0.85, label(pass_), ha="center", va="center", fontsize=6.5)
+    axes.set_yticks(range(0, len(names), math.ceil(len(names) / LABELS)), names[:: math.ceil(len(names) / LABELS)])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.5, -1.3)
+    axes.set_xlim(0, now * factor or 1)
+    axes.set_xlabel(f"Time within a training sample ({shown})")
+    _legend(figure, 5)
     return figure
 
 

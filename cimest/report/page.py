@@ -23,6 +23,7 @@ CAPTIONS = {
     "training": "Accuracy over the energy that it took, at the boundary of the system, and training loss.",
     "energy_by_pass": "Energy of one training sample by pass and component; the percentages are of all passes.",
     "energy_by_layer": "Energy of one training sample by layer and component, all passes, with DRAM.",
+    "schedule": "The training step in time: layer after layer, pass after pass, by the component that takes the time.",
     "time_by_pass": "Exposed time of one training sample; what hides behind something else does not show.",
     "area": "Area of the chip by component, in the colours of the other figures.",
 }

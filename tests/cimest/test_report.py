@@ -23,7 +23,7 @@ from cimest.run import estimate, price_experiment
 from hwlib.devices import load_device
 
 HOSTILE = "<script>alert('x')</script> & [red]$x$ \"quoted\""
-PLAIN_FIGURES = {"energy_by_pass", "energy_by_layer", "time_by_pass", "area"}
+PLAIN_FIGURES = {"energy_by_pass", "energy_by_layer", "time_by_pass", "schedule", "area"}
 
 
 def experiment(device_name: str = "rram") -> Experiment:
