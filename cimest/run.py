@@ -121,11 +121,22 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
         "network": {"name": network.name, "weights": network.weights, "macs": network.macs, "layers": layers},
         "chip": {"arrays": priced.plan.arrays, "tiles": priced.plan.tiles, "utilisation": priced.plan.utilisation},
         "metrics": figures,
+        "spread": spread(experiment, priced.activity),
         "breakdown": results.breakdown(priced.estimate),
         "activity": {name: asdict(layer) for name, layer in priced.activity.layers.items()},
         "warnings": warnings(experiment, priced),
         "absent": absent,
     }
+
+
+def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, float]]:
+    """Energy per sample within each boundary where every datum that has a spread is low, typical or high. [J]"""
+    corners = {}
+    for corner in ("low", "typical", "high"):
+        chip = experiment.chip.model_copy(update={"corner": corner})
+        there = price_experiment(experiment.model_copy(update={"chip": chip}), activity)
+        corners[corner] = {name: float(value) for name, value in energies(there.estimate).items()}
+    return corners
 
 
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": ("cimest.cli.explain:explain", "Show formula, inputs and sources behind one number of a result."),
     "cite": ("cimest.cli.explain:cite", "Print BibTeX of the sources that a result rests on."),
     "data": ("cimest.cli.data:data", "Download data sets."),
+    "fit-device": ("cimest.cli.fit_device:fit_device", "Turn measured pulses into a device."),
 }
 """Command to where it is and what it does; so `--help` imports none of them."""
 

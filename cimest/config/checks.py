@@ -18,6 +18,7 @@ from hwlib.devices import load_device
 from hwlib.registry import Registry, UnknownName, suggestion
 
 DEVICE = ("chip", "device")
+ADCS = (("chip", "adc", "kind"), ("chip", "backward_adc", "kind"), ("chip", "weight_gradient", "adc_kind"))
 
 
 def unknown_name(error: UnknownName, entry: Entry, path: tuple[str, ...]) -> Problem:
@@ -98,6 +99,7 @@ def names(root: Entry) -> list[Problem]:
         The experiment with its short forms written out; what has the wrong form is left to the schema.
     """
     from cimest.datasets import DATASETS
+    from cimest.mapping.parts import COMMON_ADCS, adc_kinds
     from cimest.network import NETWORKS
     from cimest.rules import RULES
     from hwlib.technology import technology_names
@@ -110,6 +112,10 @@ def names(root: Entry) -> list[Problem]:
         _make(root, ("network",), network, (dataset.shape, dataset.classes) if dataset else None, problems)
     if rule:
         _make(root, ("training", "rule"), rule, (), problems)
+    for path in ADCS:
+        entry = root.at(path)
+        if entry and isinstance(entry.value, str) and entry.value not in COMMON_ADCS and entry.value not in adc_kinds():
+            problems.append(unknown_name(UnknownName("kind of ADC", entry.value, adc_kinds()), entry, path))
     technology = root.at(("chip", "technology"))
     if technology and isinstance(technology.value, str):
         allowed = technology_names()

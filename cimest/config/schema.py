@@ -58,7 +58,7 @@ class Array(Section):
 class Adc(Section):
     """A converter at the edge of the arrays."""
 
-    kind: Literal["flash", "sar"] = "sar"
+    kind: Name = Field("sar", description="a component of hwlib by its name without `_adc`")
     bits: int = Field(6, ge=1, le=12)
     columns_per_adc: int = Field(8, ge=1, description="lines that share one ADC")
     range: Literal["calibrated", "full"] = Field(
@@ -75,7 +75,7 @@ class WeightGradient(Section):
     arrays: Count | Literal["auto"] = Field(
         "auto", description="arrays of the unit; auto: as many as one image fills in the largest convolution"
     )
-    adc_kind: Literal["flash", "sar"] = "flash"
+    adc_kind: Name = "flash"
     adc_bits: int = Field(4, ge=1, le=12)
     columns_per_adc: int = Field(8, ge=1)
     adc_range: Literal["calibrated", "full"] = "calibrated"
@@ -121,6 +121,7 @@ class Chip(Section):
     temperature: Annotated[float, Quantity("K"), Field(ge=300, le=400)] = 300.0
     supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
     clock: Annotated[float, Quantity("Hz"), Field(gt=0)] = 1e9
+    corner: Literal["low", "typical", "high"] = Field("typical", description="of every datum that has a spread")
     device: Device
     array: Array = Array()
     adc: Adc = Adc()
@@ -168,7 +169,7 @@ class RuleChoice(BaseModel):
 class LearningRate(Section):
     """Step size: pulses at a normalised gradient of one are half of `start` times the states of the device."""
 
-    start: float = Field(1.0, gt=0)
+    start: float = Field(0.03, gt=0)
     schedule: Literal["constant", "cosine"] = "cosine"
     end: float = Field(0.02, ge=0, le=1, description="last step size of the cosine, as a fraction of the first")
 

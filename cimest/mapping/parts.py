@@ -11,6 +11,7 @@ from cimest.config.schema import Adc, Chip
 from cimest.mapping.floorplan import FloorPlan, gradient_blocks
 from cimest.network import MaxPool, Network
 from hwlib.component import Component, Real
+from hwlib.components import COMPONENTS
 from hwlib.components.activation import Relu
 from hwlib.components.adc import FlashAdc, SarAdc
 from hwlib.components.adder_tree import Accumulator, AdderTree
@@ -26,6 +27,7 @@ from hwlib.components.pulse_generator import PulseGenerator
 from hwlib.components.shift_add import ShiftAdd
 from hwlib.components.update_control import UpdateControl
 from hwlib.components.weight_gradient import SramCimArray
+from hwlib.registry import UnknownName
 from hwlib.technology import Technology, load_technology
 
 Boundary = Literal["macro", "chip", "system"]
@@ -58,11 +60,31 @@ SPARE_BITS = 4
 
 def technology(chip: Chip) -> Technology:
     """The chip's technology at its temperature, supply and clock."""
-    return load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
+    return load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock, chip.corner)
 
 
-ADCS = {"flash": FlashAdc, "sar": SarAdc}
-"""Kind of converter, as an experiment names it, to component."""
+COMMON_ADCS: dict[str, type] = {"flash": FlashAdc, "sar": SarAdc}
+"""Found without importing all components."""
+
+
+def adc_kinds() -> list[str]:
+    """Kinds of converters that an experiment can name: the registered components whose names end in `_adc`."""
+    return [name.removesuffix("_adc") for name in COMPONENTS.names() if name.endswith("_adc")]
+
+
+def adc(kind: str, bits: Real) -> Component:
+    """A converter of a kind.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such kind; the message names the closest one.
+    """
+    if kind in COMMON_ADCS:
+        return COMMON_ADCS[kind](bits=bits)
+    if kind not in adc_kinds():
+        raise UnknownName("kind of ADC", kind, adc_kinds())
+    return COMPONENTS.get(f"{kind}_adc")(bits=bits)  # type: ignore[call-arg]
 
 
 def gradient_arrays(network: Network, chip: Chip) -> Real:
@@ -77,20 +99,20 @@ def gradient_arrays(network: Network, chip: Chip) -> Real:
     return largest
 
 
-def _side(chip: Chip, arrays: Real, prefix: str, adc: Adc, lines: Real, other: Real) -> dict[str, Part]:
+def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, lines: Real, other: Real) -> dict[str, Part]:
     """Converters on one side of the arrays, with mux and shift-adders."""
-    converters = arrays * np.ceil(lines / adc.columns_per_adc)
+    converters = arrays * np.ceil(lines / choice.columns_per_adc)
     device = chip.device
     mux = ColumnMux(
         columns=lines,
-        ratio=adc.columns_per_adc,
+        ratio=choice.columns_per_adc,
         line_resistance=device.on_resistance / other,
         voltage=device.read_voltage,
     )
-    shift_add = ShiftAdd(adc_bits=adc.bits, input_bits=chip.input_bits)
+    shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=chip.input_bits)
     return {
         f"{prefix}mux": Part(mux, arrays, "macro"),
-        f"{prefix}adc": Part(ADCS[adc.kind](bits=adc.bits), converters, "macro"),
+        f"{prefix}adc": Part(adc(choice.kind, choice.bits), converters, "macro"),
         f"{prefix}shift_add": Part(shift_add, converters, "macro"),
     }
 
@@ -157,7 +179,7 @@ def gradient_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str
     buffer = SramBuffer(size=unit.buffer, word=chip.bus_bits)
     return {
         "gradient_array": Part(SramCimArray(rows=unit.rows, columns=unit.columns), arrays, "macro"),
-        "gradient_adc": Part(ADCS[unit.adc_kind](bits=unit.adc_bits), converters, "macro"),
+        "gradient_adc": Part(adc(unit.adc_kind, unit.adc_bits), converters, "macro"),
         "gradient_shift_add": Part(shift_add, converters, "macro"),
         "gradient_accumulator": Part(Accumulator(bits=gradient_bits), converters, "macro"),
         "gradient_buffer": Part(buffer, 1, "chip"),

@@ -7,7 +7,9 @@ import pytest
 from cimest.activity import Activity, LayerActivity
 from cimest.estimate import metrics, operations
 from cimest.estimate.metrics import energies
-from cimest.run import build_network, price_experiment
+from cimest.mapping.parts import adc_kinds
+from cimest.run import build_network, price_experiment, spread
+from hwlib.registry import UnknownName
 from tests.cimest.designs import experiment, vgg8
 
 
@@ -151,3 +153,25 @@ def test_any_geometry_is_priced(exp, base):
     assert 0 < estimate.time() < float("inf")
     assert all(value >= 0 for value in estimate.energy.values())
     assert all(value > 0 for name, value in estimate.area.items() if name != "dram")
+
+
+def test_corners_bracket_the_typical_estimate():
+    """HBM2 takes 3.9 pJ a bit at the low and typical corner, 7.03 at the high one: only the DRAM's share grows."""
+    exp = vgg8()
+    at = spread(exp, Activity.default(build_network(exp)))
+    assert at["low"]["system"] <= at["typical"]["system"] < at["high"]["system"]
+    assert at["high"]["chip"] == pytest.approx(at["typical"]["chip"], rel=1e-12)
+    dram = {corner: at[corner]["system"] - at[corner]["chip"] for corner in at}
+    assert dram["high"] / dram["typical"] == pytest.approx(7.03 / 3.9, rel=1e-9)
+    assert at["typical"]["system"] == system(exp)
+
+
+@pytest.mark.parametrize("kind", adc_kinds())
+def test_every_kind_of_adc_can_be_priced(kind):
+    priced = price_experiment(experiment(chip={"adc": {"kind": kind}}))
+    assert 0 < energies(priced.estimate)["macro"] < float("inf")
+
+
+def test_an_unknown_kind_of_adc_names_the_closest():
+    with pytest.raises(UnknownName, match="did you mean 'flash'"):
+        price_experiment(experiment(chip={"adc": {"kind": "flsh"}}))

@@ -1,0 +1,227 @@
+"""`cimest fit-device`: measured pulses become a device, with the law that fits them best."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cimest.cli.common import console, json_option, print_json, quiet_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwlib.devices.fit import LawFit
+    from hwlib.devices.measurement import Run
+
+FROM_BASE = (
+    "kind",
+    "read_voltage",
+    "read_time",
+    "access_voltage",
+    "write_voltage",
+    "pulse_width",
+    "series_resistance",
+    "polarisation",
+    "cell_width",
+    "cell_height",
+)
+"""Fields that pulses say nothing of."""
+
+UNKNOWN = "a table of pulses and conductances does not say them"
+
+COLOURS = {True: "#332288", False: "#cc6677"}
+"""Of pulses up, and of pulses down."""
+
+
+@click.command()
+@click.argument("pulses", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of device and figure.  [default: devices]")
+@click.option("--law", "wanted", metavar="LAW", help="Write this law rather than the one that fits best.")
+@click.option("--base", metavar="DEVICE", help="Take voltages, times and cell size from this device.")
+@quiet_option
+@json_option
+def fit_device(
+    pulses: Path, out: Path | None, wanted: str | None, base: str | None, quiet: bool, as_json: bool
+) -> None:
+    """Fit every update law to PULSES, a CSV file, and write the best as a device with a figure.
+
+    The file has the columns `pulse, conductance, direction` (rows in the order of time, direction up or down), or
+    `pulse, up, down` (two series of conductances). A header may say a unit: conductance_uS, up [nS].
+    Laws are ranked by Schwarz's criterion (BIC): the smallest fits best for its number of parameters.
+    """
+    from hwlib.devices.fit import fit_laws
+    from hwlib.devices.laws import AFFINE
+    from hwlib.devices.measurement import BadPulseData, read_pulses
+
+    try:
+        runs = read_pulses(pulses)
+        fits = fit_laws(runs)
+    except BadPulseData as error:
+        raise _bad_input(str(error)) from None
+    names = [fit.law.law for fit in fits]
+    if wanted is not None and wanted not in names:
+        from hwlib.registry import suggestion
+
+        raise _bad_input(f"no law is named {wanted!r}; {suggestion(wanted, names)}")
+    chosen = fits[names.index(wanted)] if wanted else fits[0]
+    record = device_record(chosen, pulses, base)
+    folder = out or Path("devices")
+    folder.mkdir(parents=True, exist_ok=True)
+    device, figure = folder / f"{record['name']}.yaml", folder / f"{record['name']}.svg"
+    device.write_text(device_text(record, pulses), encoding="utf-8")
+    draw(runs, chosen, figure)
+    if as_json:
+        print_json(summary(fits, chosen, {"device": str(device), "figure": str(figure)}))
+    elif not quiet:
+        _print_table(fits)
+        click.echo(f"\nwrote {device} and {figure}: {chosen.law.law}, {chosen.states} states")
+        if chosen.law.law not in AFFINE:
+            affine = next(fit for fit in fits if fit.law.law in AFFINE)
+            gap = affine.bic - chosen.bic
+            click.echo(
+                f"a network cannot be trained on {chosen.law.law}; the best law for that is --law {affine.law.law} "
+                f"(BIC {gap:+.1f})"
+            )
+        if "absent" in record:
+            click.echo(
+                "its voltages and times are not known: fill them in, or take them from a device with --base NAME"
+            )
+
+
+def _bad_input(message: str) -> click.ClickException:
+    error = click.ClickException(message)
+    error.exit_code = 2
+    return error
+
+
+def device_record(fit: LawFit, pulses: Path, base: str | None) -> dict[str, Any]:
+    """The record of a fitted device, as its YAML file has it.
+
+    Parameters
+    ----------
+    fit : LawFit
+    pulses : Path
+        File that was fitted; its name becomes the device's.
+    base : str or None
+        Device or YAML file from which the fields are taken that pulses say nothing of.
+    """
+    from hwlib.devices.device import device_data
+
+    data = device_data(base) if base else {}
+    taken = {key: data[key] for key in FROM_BASE if key in data}
+    law = {key: list(value) if isinstance(value, tuple) else value for key, value in _plain(fit.law).items()}
+    own: dict[str, Any] = {
+        "on_resistance": f"{1 / fit.high:.6g} ohm",
+        "off_resistance": f"{1 / fit.low:.6g} ohm",
+        "states": fit.states,
+        "update": law,
+        "cycle_to_cycle": {"sigma": float(f"{fit.cycle_to_cycle:.4g}"), "per": "pulse"},
+    }
+    sources = dict.fromkeys(own, "user_data") | {key: data.get("sources", {}).get(key, "user_data") for key in taken}
+    name = re.sub(r"\W+", "_", pulses.stem).strip("_").lower() or "device"
+    record = {"name": name, "description": f"Fitted to {pulses.name} by {fit.law.law}", **taken, **own}
+    if not {"kind", "read_voltage", "read_time", "access_voltage", "write_voltage", "pulse_width"} <= set(taken):
+        record["absent"] = data.get("absent", UNKNOWN)
+    return {**record, "sources": sources}
+
+
+def _plain(law: Any) -> dict[str, Any]:
+    """Fields of a law with six digits, those left out that have their defaults."""
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return [rounded(item) for item in value]
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    return {"law": law.law} | {key: rounded(value) for key, value in law.model_dump(exclude_defaults=True).items()}
+
+
+def device_text(record: dict[str, Any], pulses: Path) -> str:
+    """YAML of a device, with a first line that says where it is from."""
+    import yaml
+
+    head = f"# Fitted to {pulses.name} by `cimest fit-device`; use it as `device: {{base: {record['name']}.yaml}}`.\n"
+    return head + yaml.safe_dump(record, sort_keys=False, width=120, allow_unicode=True, default_flow_style=None)
+
+
+def summary(fits: Sequence[LawFit], chosen: LawFit, files: dict[str, str]) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "best": fits[0].law.law,
+        "written": chosen.law.law,
+        "criterion": "bic",
+        "laws": [
+            {
+                **_plain(fit.law),
+                "states": fit.states,
+                "conductance_min_s": fit.low,
+                "conductance_max_s": fit.high,
+                "parameters": fit.parameters,
+                "rms": fit.rms,
+                "aic": fit.aic,
+                "bic": fit.bic,
+                "cycle_to_cycle": fit.cycle_to_cycle,
+                "read_noise": fit.read_noise,
+            }
+            for fit in fits
+        ],
+        "files": files,
+    }
+
+
+def _print_table(fits: Sequence[LawFit]) -> None:
+    from rich.table import Table
+
+    table = Table("law", "states", "parameters", "error", "write noise", "read noise", "AIC", "BIC", box=None)
+    for fit in fits:
+        noises = (f"{100 * value:.3g} %" for value in (fit.rms, fit.cycle_to_cycle, fit.read_noise))
+        relative = (f"{value:+.1f}" for value in (fit.aic - fits[0].aic, fit.bic - fits[0].bic))
+        table.add_row(fit.law.law, str(fit.states), str(fit.parameters), *noises, *relative)
+    out = console()
+    out.print(table)
+    out.print("noises in % of the range, per pulse and per measurement; AIC and BIC relative to the first law")
+
+
+def draw(runs: Sequence[Run], fit: LawFit, path: Path) -> None:
+    """Figure of data, law and error of each prediction, pulses up at the left and down at the right."""
+    from matplotlib.figure import Figure
+
+    from cimest.report.figures import DOUBLE, style
+
+    with style():
+        figure = Figure(figsize=(DOUBLE, 0.55 * DOUBLE))
+        axes = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=(3, 1))
+        for run, errors in zip(runs, fit.errors, strict=True):
+            top, bottom = axes[:, 0 if run.up else 1]
+            top.plot(run.pulses, 1e6 * run.conductance, ".", color=COLOURS[run.up], markersize=2.5, alpha=0.6, mew=0)
+            top.plot(*_curve(run, fit), color="black", linewidth=0.8)
+            share = 100 * errors / (fit.high - fit.low)
+            bottom.plot(run.pulses[1:], share, ".", color=COLOURS[run.up], markersize=2.5, alpha=0.6, mew=0)
+        for column, word in enumerate(("up", "down")):
+            axes[0, column].set_title(f"Pulses {word}: {fit.law.law.replace('_', ' ')}, {fit.states} states")
+            axes[1, column].axhline(0, color="black", linewidth=0.5)
+            axes[1, column].set_xlabel("pulses")
+        axes[0, 0].set_ylabel("conductance [µS]")
+        axes[1, 0].set_ylabel("error [% of range]")
+        figure.savefig(path)
+
+
+def _curve(run: Run, fit: LawFit) -> tuple[Any, Any]:
+    """The law without noise over a run [µS], from the start that brings it closest to the measurements."""
+    import numpy as np
+
+    from hwlib.devices.update_law import apply_law
+
+    middle, half = (fit.low + fit.high) / 2, (fit.high - fit.low) / 2
+    measured = (run.conductance - middle) / half
+    starts = np.clip(measured[0] + np.linspace(-0.1, 0.1, 41), -1, 1)
+    state, curves, sign = starts, [starts], 1 if run.up else -1
+    for count in np.diff(run.pulses):
+        state = apply_law(fit.law, fit.states, state, np.full(len(starts), sign * count))
+        curves.append(state)
+    table = np.array(curves)
+    best = np.argmin(np.sum((table - measured[:, None]) ** 2, axis=0))
+    return run.pulses, 1e6 * (middle + half * table[:, best])
