@@ -28,7 +28,7 @@ class LayerActivity:
     pulses_up, pulses_down : float
         Mean number of pulses of those cells (1 or more, or 0 where none is updated).
     longest_up, longest_down : float
-        Mean over the array rows of the largest number of pulses in a row (sets a row's write time).
+        Largest number of pulses in a row of an array (sets its write time), mean over all rows, written or not.
     rows_written : float
         Fraction of array rows that an update writes at all.
     most_written : float

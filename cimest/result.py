@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def provenance(record: Record, activity: Activity, seed: int, defaults: list[str
 
 def plain(value: Any) -> Any:
     """The same data in types that JSON knows; what is not finite becomes text, since JSON has no word for it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, dict):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

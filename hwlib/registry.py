@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from typing import Generic, TypeVar
 
 Thing = TypeVar("Thing")
@@ -52,10 +53,12 @@ class Registry(Generic[Thing]):
         What an entry is, in the singular, for messages.
     package : str
         Dotted name of the package whose modules register the entries; imported at first use.
+    group : str, optional
+        Entry-point group by which other installed packages name modules that register more.
     """
 
-    def __init__(self, kind: str, package: str):
-        self.kind, self.package = kind, package
+    def __init__(self, kind: str, package: str, group: str | None = None):
+        self.kind, self.package, self.group = kind, package, group
         self._entries: dict[str, Thing] = {}
         self._loaded = False
 
@@ -76,6 +79,8 @@ class Registry(Generic[Thing]):
             package = importlib.import_module(self.package)
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{self.package}.{module.name}")
+            for part in metadata.entry_points(group=self.group) if self.group else ():
+                part.load()
 
     def names(self) -> list[str]:
         """All names, sorted."""

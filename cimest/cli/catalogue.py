@@ -157,7 +157,9 @@ def show(kind: str, name: str, as_json: bool) -> None:
     """Show what is known about NAME of a KIND: parameters, units, sources."""
     description = KINDS[kind]().describe(name)
     if as_json:
-        print_json(description)
+        from cimest.result import plain
+
+        print_json(plain(description))
     else:
         _print_description(description)
 

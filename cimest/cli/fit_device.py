@@ -36,6 +36,12 @@ COLOURS = {True: "#332288", False: "#cc6677"}
 """Of pulses up, and of pulses down."""
 
 
+class BadInput(click.ClickException):
+    """What the user can mend in the data or the options."""
+
+    exit_code = 2
+
+
 @click.command()
 @click.argument("pulses", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of device and figure.  [default: devices]")
@@ -60,12 +66,12 @@ def fit_device(
         runs = read_pulses(pulses)
         fits = fit_laws(runs)
     except BadPulseData as error:
-        raise _bad_input(str(error)) from None
+        raise BadInput(str(error)) from None
     names = [fit.law.law for fit in fits]
     if wanted is not None and wanted not in names:
         from hwlib.registry import suggestion
 
-        raise _bad_input(f"no law is named {wanted!r}; {suggestion(wanted, names)}")
+        raise BadInput(f"no law is named {wanted!r}; {suggestion(wanted, names)}")
     chosen = fits[names.index(wanted)] if wanted else fits[0]
     record = device_record(chosen, pulses, base)
     folder = out or Path("devices")
@@ -86,15 +92,7 @@ def fit_device(
                 f"(BIC {gap:+.1f})"
             )
         if "absent" in record:
-            click.echo(
-                "its voltages and times are not known: fill them in, or take them from a device with --base NAME"
-            )
-
-
-def _bad_input(message: str) -> click.ClickException:
-    error = click.ClickException(message)
-    error.exit_code = 2
-    return error
+            click.echo("voltages and times are not known: fill them in, or take them from a device with --base NAME")
 
 
 def device_record(fit: LawFit, pulses: Path, base: str | None) -> dict[str, Any]:
@@ -120,7 +118,8 @@ def device_record(fit: LawFit, pulses: Path, base: str | None) -> dict[str, Any]
         "update": law,
         "cycle_to_cycle": {"sigma": float(f"{fit.cycle_to_cycle:.4g}"), "per": "pulse"},
     }
-    sources = dict.fromkeys(own, "user_data") | {key: data.get("sources", {}).get(key, "user_data") for key in taken}
+    origin = data.get("sources", {})
+    sources = dict.fromkeys(own, "user_data") | {key: origin.get(key, "user_data") for key in taken if key != "kind"}
     name = re.sub(r"\W+", "_", pulses.stem).strip("_").lower() or "device"
     record = {"name": name, "description": f"Fitted to {pulses.name} by {fit.law.law}", **taken, **own}
     if not {"kind", "read_voltage", "read_time", "access_voltage", "write_voltage", "pulse_width"} <= set(taken):
@@ -213,7 +212,7 @@ def _curve(run: Run, fit: LawFit) -> tuple[Any, Any]:
     """The law without noise over a run [µS], from the start that brings it closest to the measurements."""
     import numpy as np
 
-    from hwlib.devices.update_law import apply_law
+    from hwlib.devices.stepwise import apply_law
 
     middle, half = (fit.low + fit.high) / 2, (fit.high - fit.low) / 2
     measured = (run.conductance - middle) / half

@@ -25,6 +25,7 @@ COMMANDS = {
     "cite": ("cimest.cli.explain:cite", "Print BibTeX of the sources that a result rests on."),
     "data": ("cimest.cli.data:data", "Download data sets."),
     "fit-device": ("cimest.cli.fit_device:fit_device", "Turn measured pulses into a device."),
+    "validate": ("cimest.cli.validate:validate", "Show our numbers beside another tool's and published ones."),
 }
 """Command to where it is and what it does; so `--help` imports none of them."""
 

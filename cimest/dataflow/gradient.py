@@ -66,8 +66,23 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
     flipped = {"flipped": 2 * activity.input_ones * (1 - activity.input_ones)}
     written_in = rows * unit.columns / chip.bus_bits
     yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
+    yield from centring(design, placement)
     yield from operands(design, placement, 1 if once else layer.kernel_positions)
     yield from sums(design, placement, loads)
+
+
+def centring(design: Design, placement: Placement) -> Iterator[Action]:
+    """What makes the gradient that of centred outputs: mean input times summed error is taken off each weight's sum.
+
+    Counters beside the unit add up the inputs of each row and the errors of each column as they pass.
+    """
+    layer = placement.layer
+    units = np.maximum(1, design.chip.bus_bits // design.chip.input_bits)
+    counted = layer.positions * (layer.fan_in + layer.fan_out)
+    corrected = layer.weights / design.batch
+    yield Action(layer.name, PASS, "centring", "accumulate", counted, counted / units, pipelined=True, transfer=True)
+    unit, action, in_time = "centring_multiplier", "multiply_accumulate", corrected / units
+    yield Action(layer.name, PASS, unit, action, corrected, in_time, pipelined=True, transfer=True)
 
 
 def operands(design: Design, placement: Placement, writes: int) -> Iterator[Action]:

@@ -198,12 +198,18 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
 
 
 def digital(design: Design, placement: Placement) -> Iterator[Action]:
-    """Rectifier and pooling, as many side by side as the bus delivers."""
+    """Centring (each output less its channel's mean, which it also updates), rectifier and pooling.
+
+    As many work side by side as the bus delivers.
+    """
     units = np.maximum(1, design.chip.bus_bits // design.chip.input_bits)
+    centred = 2 * design.output_values(placement)
+    name = placement.layer.name
+    yield Action(name, "forward", "centring", "accumulate", centred, centred / units, pipelined=True, transfer=True)
     for layer in design.following(placement):
         count = prod(layer.output)
         part, action = ("max_pool", "pool") if isinstance(layer, MaxPool) else ("relu", "apply")
-        yield Action(placement.layer.name, "forward", part, action, count, count / units, pipelined=True, transfer=True)
+        yield Action(name, "forward", part, action, count, count / units, pipelined=True, transfer=True)
 
 
 def backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:

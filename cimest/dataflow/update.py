@@ -36,17 +36,18 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
     )
     rows = layer.fan_in * placement.column_blocks * share * activity.rows_written
     side_by_side = np.minimum(placement.arrays * placement.copies, chip.update_arrays)
-    cells = layer.fan_out / placement.column_blocks / max(activity.rows_written, 1e-12)
+    written = max(activity.rows_written, 1e-12)  # without a written row everything below is multiplied by zero rows
+    cells = layer.fan_out / placement.column_blocks / written
     pulses = {
         "cells_up": cells * activity.updated_up,
         "cells_down": cells * activity.updated_down,
         "pulses_up": activity.pulses_up,
         "pulses_down": activity.pulses_down,
-        "longest_up": activity.longest_up,
-        "longest_down": activity.longest_down,
+        "longest_up": activity.longest_up / written,
+        "longest_down": activity.longest_down / written,
     }
     in_time = rows / side_by_side
-    slots = activity.longest_up + activity.longest_down
+    slots = pulses["longest_up"] + pulses["longest_down"]
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "load", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "pulse", rows * slots)  # its time is that of the array's pulses

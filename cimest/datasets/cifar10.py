@@ -23,13 +23,21 @@ def read_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
 
 
+ARRAY_PARTS = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+"""All that a pickled array asks for, by module and name."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Reads arrays and refuses everything else, since a pickle can name any code to run."""
 
-    allowed = frozenset({"_reconstruct", "ndarray", "dtype"})
-
     def find_class(self, module: str, name: str):
-        if module.split(".")[0] == "numpy" and name in self.allowed:
+        if (module, name) in ARRAY_PARTS:
             return super().find_class(module, name)
         raise ValueError(f"the file asks for {module}.{name}, which no CIFAR-10 file does")
 

@@ -11,7 +11,7 @@ import numpy as np
 from cimest.datasets.dataset import DATASETS, Data
 
 TEST = 1000
-SHUFFLE = 5000
+SPLIT = 5000
 """Seed of the split (our choice); the file is sorted by class."""
 
 
@@ -41,13 +41,10 @@ class MnistSubset:
         text = gzip.decompress((find_file() if path is None else Path(path)).read_bytes())
         table = np.fromstring(text.replace(b"\n", b",").decode(), dtype=np.int64, sep=",").reshape(-1, 785)
         images, labels = table[:, :-1].astype(np.uint8).reshape(-1, *self.shape), table[:, -1]
-        order = np.random.default_rng(SHUFFLE).permutation(len(labels))
-        rank = np.empty(len(labels), dtype=np.int64)  # place of each image among those of its class
-        for digit in range(self.classes):
-            members = order[labels[order] == digit]
-            rank[members] = np.arange(len(members))
-        chosen = rank[order] < TEST // self.classes
-        kept, held = order[~chosen], order[chosen]
+        rng = np.random.default_rng(SPLIT)
+        digits = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(self.classes)]
+        held = rng.permutation(np.concatenate([members[: TEST // self.classes] for members in digits]))
+        kept = rng.permutation(np.setdiff1d(np.arange(len(labels)), held))
         return Data(images[kept], labels[kept], images[held], labels[held]).first(train, test)
 
 

@@ -16,13 +16,11 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numba import types as numba_types
-from numba.extending import intrinsic
 
 from cimest.kernels import random
 from cimest.kernels.reference import phases
 from cimest.kernels.types import Address, PulseCounts, Quantiser
-from cimest.kernels.vector import LANES, read_columns
+from cimest.kernels.vector import LANES, count_columns, read_columns
 from hwlib.devices.update_law import GROWTH_MAX, Steps
 
 LINES, COLUMNS = 1024, 4
@@ -121,19 +119,9 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
     return y[:, :columns] * np.float32(adc.step), clipped
 
 
-@intrinsic
-def _ones(context, word):
-    """Number of ones of a 32-bit word."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return numba_types.uint32(numba_types.uint32), generate
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def _pack(x, edges, packed):
-    """Bits of x, 32 vectors to a word: packed[block, word, bit, column]; words come in pairs."""
+    """Bits of x, 32 vectors to a word: packed[block, word, bit, column]."""
     columns = np.uint64(x.shape[1])
     for block in range(edges.shape[0] - 1):
         for vector in range(edges[block], edges[block + 1]):
@@ -149,8 +137,9 @@ def _pack(x, edges, packed):
 
 
 def _packed(x: np.ndarray, edges: np.ndarray, bits: int) -> np.ndarray:
-    words = 2 * -(-int(np.diff(edges).max()) // 64)
-    packed = np.zeros((len(edges) - 1, words, bits, x.shape[1]), dtype=np.uint32)
+    """See `_pack`; an empty column more where their number is odd, so that eight bits fill whole vectors."""
+    words, columns = -(-int(np.diff(edges).max()) // 32), x.shape[1] + x.shape[1] % 2
+    packed = np.zeros((len(edges) - 1, words, bits, columns), dtype=np.uint32)
 
     def work(first: int, last: int) -> None:
         _pack(x, edges[first : last + 1], packed[first:last])
@@ -160,60 +149,39 @@ def _packed(x: np.ndarray, edges: np.ndarray, bits: int) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _gradient_piece(stored, streamed, sign, inverse, high, first, last, columns, total):
-    """One piece of the matrix: stored columns first to last, some columns of errors."""
-    clipped = np.int64(0)
-    width = np.uint64(last - first)
-    count = np.empty(width, np.uint32)
-    for block in range(stored.shape[0]):
-        for column in range(columns[0], columns[1]):
-            line = total[column, first:last]
-            for bit in range(streamed.shape[2]):
-                fresh = True
-                for word in range(0, stored.shape[1], 2):
-                    mask = streamed[block, word, bit, column]
-                    next_mask = streamed[block, word + 1, bit, column]
-                    if mask | next_mask == 0:
-                        continue
-                    cells = stored[block, word, first:last]
-                    next_cells = stored[block, word + 1, first:last]
-                    if fresh:
-                        for j in range(width):
-                            count[j] = _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)  # type: ignore[call-arg]
-                    else:
-                        for j in range(width):
-                            count[j] += _ones(cells[j] & mask) + _ones(next_cells[j] & next_mask)  # type: ignore[call-arg]
-                    fresh = False
-                if fresh:
-                    continue
-                weight = np.float32(sign * (1 << bit))
-                outside = np.uint32(0)
-                for j in range(width):
-                    code = np.floor(np.float32(count[j]) * inverse + np.float32(0.5))
-                    outside += np.uint32(code > high)
-                    line[j] += weight * min(code, high)
-                clipped += outside
-    return clipped
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def _gradient(stored, streamed, sign, inverse, high, first_item, last_item, total):
     """Add converted counts of ones to total[column of errors, stored column], for some pieces of that matrix."""
     clipped = np.int64(0)
-    across = (total.shape[0] + COLUMNS - 1) // COLUMNS
+    blocks, words, lines = stored.shape
+    bits, columns = streamed.shape[2:]
+    across = (columns + COLUMNS - 1) // COLUMNS
     for item in range(first_item, last_item):
-        first = item // across * LINES
-        last = min(first + LINES, total.shape[1])
-        columns = item % across * COLUMNS, min(item % across * COLUMNS + COLUMNS, total.shape[0])
-        clipped += _gradient_piece(stored, streamed, sign, inverse, high, first, last, columns, total)
+        first_line = item // across * LINES
+        first_column = item % across * COLUMNS
+        for block in range(blocks):
+            for column in range(first_column, min(first_column + COLUMNS, columns)):
+                for bit in range(bits):
+                    used = np.uint32(0)
+                    for word in range(words):
+                        used |= streamed[block, word, bit, column]
+                    if used != 0:
+                        factor = np.float32(sign * (1 << bit))
+                        mask, pitch = (block * words * bits + bit) * columns + column, bits * columns
+                        for line in range(first_line, min(first_line + LINES, lines), LANES):
+                            cells, target = block * words * lines + line, column * lines + line
+                            clipped += count_columns(  # type: ignore[call-arg]
+                                stored, cells, lines, streamed, mask, pitch, words,
+                                inverse, high, factor, total, target,
+                            )  # fmt: skip
     return clipped
 
 
 def weight_gradient(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, adc: Quantiser) -> tuple[np.ndarray, int]:
     """See `reference.weight_gradient`; equal while the sum of codes stays below 2^24."""
     inverse, _, high = adc.scalars()
-    stored = _packed(x, edges, 8).reshape(len(edges) - 1, -1, 8 * x.shape[1])
-    total = np.zeros((errors.shape[1], stored.shape[2]), dtype=np.float32)
+    packed = _packed(x, edges, 8)
+    stored = packed.reshape(*packed.shape[:2], -1)
+    total = np.zeros((errors.shape[1] + errors.shape[1] % 2, stored.shape[2]), dtype=np.float32)
     clipped = 0
     for sign, magnitude in phases(errors):
         streamed = _packed(magnitude, edges, 7)
@@ -222,15 +190,15 @@ def weight_gradient(x: np.ndarray, errors: np.ndarray, edges: np.ndarray, adc: Q
             return _gradient(stored, streamed, sign, inverse, high, first, last, total)
 
         clipped += sum(_shared(work, -(-total.shape[0] // COLUMNS) * -(-total.shape[1] // LINES)))
-    planes = total.reshape(errors.shape[1], 8, x.shape[1]).astype(np.float64)
+    planes = total.reshape(len(total), 8, -1)[: errors.shape[1], :, : x.shape[1]].astype(np.float64)
     gradient = np.tensordot(2.0 ** np.arange(8), planes, axes=(0, 1))
     return (gradient.T * adc.step).astype(np.float32), clipped
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
 def _threefry(k0, k1, x0, x1):
-    """See `random.threefry2x32`; written out in full, since a loop over rotations would not become vectors."""
-    k2 = np.uint32(k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    """See `random.threefry2x32`; every result is cast, since numba would go on with 64 bits."""
+    k2 = np.uint32(k0 ^ k1 ^ np.uint32(random.PARITY))
     x0 = np.uint32(x0 + k0)
     x1 = np.uint32(x1 + k1)
     for group in range(5):

@@ -79,9 +79,9 @@ class Pool:
 class Matrix:
     """A layer with weights: its analog tile, with a digital offset and shift at the output.
 
-    Each output channel is centred: its mean over the batch is subtracted, and a running mean when the network
-    is used. Device asymmetry drives all weights of a column together, which shifts whole channels and ends
-    with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
+    Each output channel is centred: its running mean over the batches before is subtracted, so that no batch has
+    to wait for its own. Device asymmetry drives all weights of a column together, which shifts whole channels and
+    ends with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
 
     Parameters
     ----------
@@ -101,16 +101,17 @@ class Matrix:
         self.mean = np.zeros(layer.fan_out, dtype=np.float32)
 
     def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
-        """Scaled and centred products; while training, with statistics of this batch, which are remembered."""
+        """Scaled and centred products; training remembers the inputs and follows the mean."""
         x = im2col(maps, self.layer)
         y = self.tile.forward(x)
         mean = self.mean
         if training:
             self.x = x
-            mean = (column_sums(y) / len(y)).astype(np.float32)
+            latest = (column_sums(y) / len(y)).astype(np.float32)
             self.batches += 1
-            share = max(1 / self.batches, 1 - MEAN_MEMORY)
-            self.mean = self.mean + np.float32(share) * (mean - self.mean)
+            if self.batches == 1:
+                mean = latest
+            self.mean = mean + np.float32(1 - MEAN_MEMORY) * (latest - mean)
         y -= mean
         if self.tile.measuring and training:
             self._adjust(mean_square(y) ** 0.5)
@@ -118,7 +119,10 @@ class Matrix:
         return y.reshape(len(maps), *self.layer.output[1:], self.layer.fan_out)
 
     def _adjust(self, size: float) -> None:
-        """Choose the shift for outputs of that root mean square, unless the present one is right within a factor of two."""
+        """Choose the shift for outputs of that root mean square, unless the present one is within a factor of two.
+
+        The next layer's inputs change with it, and so does the mean of its outputs.
+        """
         if size > 0 and not self.target / 2 <= self.scale * size <= self.target * 2:
             before, self.scale = self.scale, power_of_two(self.target / size)
             if self.next is not None:

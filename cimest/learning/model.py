@@ -97,7 +97,8 @@ class Model:
         self.layers: list[Matrix | Pool | Rectifier] = []
         for layer in network.layers:
             if isinstance(layer, Conv):
-                tile = AnalogTile(layer, chip, experiment.seed, len(self.matrices), training.initial_range, stacked)
+                number, bits = len(self.matrices), experiment.dataflow.gradient.bits
+                tile = AnalogTile(layer, chip, experiment.seed, number, training.initial_range, stacked, bits)
                 last = layer is network.matrices[-1]
                 # hidden layers: full scale of the codes is four root mean squares, so that few are clipped
                 target = OUTPUT_RANGE[training.loss] if last else 2.0**chip.input_bits / 4

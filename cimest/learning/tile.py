@@ -14,6 +14,7 @@ from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.learning import converter
 from cimest.mapping.blocks import column_edges, gradient_edges, row_edges
 from cimest.network import Conv
+from cimest.rules.normalise import stored
 from hwlib.devices import Device
 from hwlib.devices.update_law import affine_coefficients, apply_pulses
 
@@ -65,6 +66,8 @@ class AnalogTile:
         First weights are uniform within ± this, each programmed to the nearest state of the device.
     stacked : bool
         Whether an array of the weight-gradient unit may hold positions of more than one image.
+    gradient_bits : int
+        Word in which the weight gradient of a batch is handed to the rule.
     """
 
     layer: Conv
@@ -73,6 +76,7 @@ class AnalogTile:
     number: int
     initial_range: float
     stacked: bool
+    gradient_bits: int
     weights: np.ndarray = field(init=False)
     written: np.ndarray = field(init=False)
     converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
@@ -144,7 +148,8 @@ class AnalogTile:
         array of float32, shape (fan-in, fan-out)
         """
         centre = column_sums(x)[:, None] / len(x) * column_sums(delta.codes)
-        return ((self._product(x, delta.codes) - centre) * delta.scale).astype(np.float32)
+        gradient = ((self._product(x, delta.codes) - centre) * delta.scale).astype(np.float32)
+        return stored(gradient, self.gradient_bits)
 
     def _product(self, x: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, fan-out)."""

@@ -21,6 +21,7 @@ from hwlib.components.decoders import RowDecoder
 from hwlib.components.dram import Dram
 from hwlib.components.drivers import SwitchMatrix, WriteDriver
 from hwlib.components.interconnect import HTree
+from hwlib.components.multiplier import MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
 from hwlib.components.pooling import MaxPool as MaxPoolUnit
 from hwlib.components.pulse_generator import PulseGenerator
@@ -191,8 +192,11 @@ def digital_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str,
     lanes = np.maximum(1, chip.bus_bits // chip.input_bits)
     pulse_bits = np.ceil(np.log2(chip.device.states))
     control = UpdateControl(value_bits=gradient_bits, pulse_bits=pulse_bits)
+    multiplier = MultiplyAccumulate(gradient_bits, gradient_bits, gradient_bits)
     parts = {
         "relu": Part(Relu(bits=chip.input_bits), lanes, "chip"),
+        "centring": Part(Accumulator(bits=gradient_bits), lanes, "chip"),
+        "centring_multiplier": Part(multiplier, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
         "update_control": Part(control, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
         "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),

@@ -12,7 +12,7 @@ from cimest.actions import Action
 from cimest.config.schema import Chip
 from cimest.mapping.parts import Part
 from cimest.network import Conv, Network
-from cimest.rules.normalise import Measure, exponent, normalised
+from cimest.rules.normalise import Measure, normalised, stored
 from cimest.rules.registry import RULES
 from cimest.rules.rule import Rule, State
 from hwlib.components.buffers import SramBuffer
@@ -59,17 +59,9 @@ class Momentum(Rule):
         uses("huang2022momentum")
         average = state["average"] * np.float32(self.gamma)
         average += np.float32(1 - self.gamma) * tile.weight_gradient(x, delta)
-        average = self._stored(average)
+        average = stored(average, self.bits)
         tile.pulse(normalised(average, self.normalise) * np.float32(-learning_rate / 2 * tile.states), self.rounding)
         return {"average": average}
-
-    def _stored(self, values: np.ndarray) -> np.ndarray:
-        """Values as the memory holds them."""
-        shift = exponent(values, "max")
-        if shift is None:
-            return values
-        least = shift + 2 - self.bits  # a nearest power of two may lie below the maximum; one bit is the sign
-        return np.ldexp(np.rint(np.ldexp(values, -least)), least)
 
     def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
         """The averaging units, as many as the bus feeds, and their memory unless that is the DRAM."""

@@ -33,3 +33,16 @@ def normalised(values: np.ndarray, measure: Measure) -> np.ndarray:
     if shift is None:
         return np.zeros_like(values, dtype=np.float32)
     return np.clip(np.ldexp(values, -shift), -BOUND, BOUND).astype(np.float32, copy=False)
+
+
+def stored(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values as words of `bits` bits with sign hold them, whose full scale is the power of two above the largest.
+
+    Hardware finds that power, like the one of `normalised`, while the values pass, and uses it from the next update
+    on; here it is used at once.
+    """
+    shift = exponent(values, "max")
+    if shift is None:
+        return values
+    least = shift + 2 - bits  # a nearest power of two may lie below the maximum; one bit is the sign
+    return np.ldexp(np.rint(np.ldexp(values, -least)), least)

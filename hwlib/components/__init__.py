@@ -3,5 +3,5 @@
 from hwlib.component import Component
 from hwlib.registry import Registry
 
-COMPONENTS: Registry[type[Component]] = Registry("component", "hwlib.components")
+COMPONENTS: Registry[type[Component]] = Registry("component", "hwlib.components", "hwlib.components")
 component = COMPONENTS.register

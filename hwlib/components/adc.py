@@ -1,4 +1,4 @@
-"""Analog-to-digital converters: flash and successive approximation, from fits to circuit simulations by node."""
+"""Analog-to-digital converters: what all are told, and flash and successive approximation by fits for each node."""
 
 from __future__ import annotations
 
@@ -52,13 +52,49 @@ def fitted_power(tech: Technology, name: str) -> Real:
     return 1e-6 * at_node * (1 + TEMPERATURE_COEFFICIENT * (tech.temperature - 300.0))
 
 
-def _transistor_area(tech: Technology, count_n: Real, count_p: Real) -> Real:
+@dataclass(frozen=True)
+class ConverterBehaviour:
+    """How a converter behaves: what the simulator adds to its codes, and what a price by survey depends on.
+
+    Parameters
+    ----------
+    sampling_rate : float or array
+        Conversions in a second. [1/s]
+    offset : float or array
+        Standard deviation from converter to converter, in steps.
+    nonlinearity : float or array
+        Largest integral nonlinearity, in steps; the error is taken as uniform within ± this (our choice).
+    noise : float or array
+        Standard deviation from conversion to conversion, in steps.
+    """
+
+    sampling_rate: Real
+    offset: Real = 0.0
+    nonlinearity: Real = 0.0
+    noise: Real = 0.0
+
+    def effective_bits(self, bits: Real) -> Real:
+        """Bits of an ideal converter with as much error: half a bit less for each doubling of its square.
+
+        An ideal step has a squared error of 1/12; noise and nonlinearity add theirs, an offset is calibrated away.
+        """
+        added = 12 * np.square(self.noise) + 4 * np.square(self.nonlinearity)
+        return bits - np.log2(1 + added) / 2
+
+
+def transistors(name: str) -> tuple[Real, Real]:
+    """N-type and p-type transistors of one comparator, `flash_current` or `flash_voltage` (neurosim_v2_1)."""
+    each = _table()["transistors"][name]
+    return each["n"], each["p"]
+
+
+def transistor_area(tech: Technology, count_n: Real, count_p: Real) -> Real:
     """Of so many transistors, each in a cell as large as a minimum inverter's (neurosim_v2_1). [m²]"""
     uses(_table()["source"])
     return (count_n + count_p) * inverter(tech).area
 
 
-def _transistor_leakage(tech: Technology, count_n: Real, count_p: Real) -> Real:
+def transistor_leakage(tech: Technology, count_n: Real, count_p: Real) -> Real:
     """Of so many transistors, of which half are off between the supplies. [W]
 
     Our choice: the sources book no leakage for converters.
@@ -115,8 +151,8 @@ class FlashAdc(Component):
 
     @property
     def _transistors(self) -> tuple[Real, Real]:
-        each = _table()["transistors"][f"flash_{self.sensing}"]
-        return each["n"] * self.comparators, each["p"] * self.comparators
+        count_n, count_p = transistors(f"flash_{self.sensing}")
+        return count_n * self.comparators, count_p * self.comparators
 
     @property
     def _tree_depth(self) -> Real:
@@ -131,12 +167,12 @@ class FlashAdc(Component):
     def area(self, tech: Technology) -> Real:
         """Of comparators and encoder. [m²]"""
         inverters, trees = self._encoder(tech)
-        return _transistor_area(tech, *self._transistors) + inverters * inverter(tech).area + trees.area
+        return transistor_area(tech, *self._transistors) + inverters * inverter(tech).area + trees.area
 
     def leakage(self, tech: Technology) -> Real:
         """Of comparators and encoder. [W]"""
         inverters, trees = self._encoder(tech)
-        return _transistor_leakage(tech, *self._transistors) + inverters * inverter(tech).leakage + trees.leakage
+        return transistor_leakage(tech, *self._transistors) + inverters * inverter(tech).leakage + trees.leakage
 
     @action
     def convert(self, tech: Technology) -> Cost:
@@ -182,11 +218,11 @@ class SarAdc(Component):
 
     def area(self, tech: Technology) -> Real:
         """[m²]"""
-        return _transistor_area(tech, *self._transistors)
+        return transistor_area(tech, *self._transistors)
 
     def leakage(self, tech: Technology) -> Real:
         """[W]"""
-        return _transistor_leakage(tech, *self._transistors)
+        return transistor_leakage(tech, *self._transistors)
 
     @action
     def convert(self, tech: Technology) -> Cost:

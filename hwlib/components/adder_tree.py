@@ -9,6 +9,7 @@ import numpy as np
 
 from hwlib.component import NOTHING, Component, Cost, Real, action
 from hwlib.components import component
+from hwlib.components.assembly import Assembly, Parts
 from hwlib.components.registers import Register
 from hwlib.technology import Technology
 from hwlib.technology.gates import nand, switching_energy
@@ -91,7 +92,7 @@ class AdderTree(Component):
 
 @component("accumulator")
 @dataclass(frozen=True)
-class Accumulator(Component):
+class Accumulator(Assembly):
     """Adder whose sum goes back into a register.
 
     Parameters
@@ -102,13 +103,9 @@ class Accumulator(Component):
 
     bits: Real
 
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        return Adder(self.bits).area(tech) + Register(self.bits).area(tech)
-
-    def leakage(self, tech: Technology) -> Real:
-        """Power drawn while powered and idle. [W]"""
-        return Adder(self.bits).leakage(tech) + Register(self.bits).leakage(tech)
+    def parts(self) -> dict[str, Parts]:
+        """Adder and register."""
+        return {"adder": Parts(1, Adder(self.bits)), "register": Parts(1, Register(self.bits))}
 
     @action
     def accumulate(self, tech: Technology) -> Cost:

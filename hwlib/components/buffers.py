@@ -9,11 +9,10 @@ import numpy as np
 
 from hwlib.component import Component, Cost, Real, action
 from hwlib.components import component
-from hwlib.components.cells import line_capacitance
+from hwlib.components.array_lines import line_capacitance
 from hwlib.components.decoders import RowDecoder
 from hwlib.components.interconnect import HTree
-from hwlib.components.weight_gradient import ACCESS, CELL_AREAS, HEIGHT, NODES, PULL_DOWN, PULL_UP, WIDTH
-from hwlib.provenance import uses
+from hwlib.components.sram_cell import ACCESS, PULL_DOWN, cell_leakage, cell_size
 from hwlib.technology import Technology
 from hwlib.technology.gates import (
     CELL_HEIGHT,
@@ -147,9 +146,7 @@ class SramBuffer(BankedMemory):
 
     def _cell(self, tech: Technology) -> tuple[Real, Real]:
         """Width and height of a cell. [m]"""
-        uses("neurosim_v2_1")
-        scale = np.sqrt(np.interp(tech.node * 1e9, NODES, CELL_AREAS) / (WIDTH * HEIGHT))
-        return WIDTH * scale * tech.node, HEIGHT * scale * tech.node
+        return cell_size(tech)
 
     def _word_line(self, tech: Technology) -> tuple[Real, Real]:
         """Length [m] and capacitance [F] of an array's word line."""
@@ -170,11 +167,9 @@ class SramBuffer(BankedMemory):
     def leakage(self, tech: Technology) -> Real:
         """Of cells (half of each transistor pair is off), column circuits, decoders and tree. [W]"""
         banks, arrays, rows, columns = self.geometry
-        access, down = off_current_n(tech, ACCESS * tech.node), off_current_n(tech, PULL_DOWN * tech.node)
-        cell = (access + down + off_current_p(tech, PULL_UP * tech.node)) * tech.vdd
         column = 3 * inverter(tech).leakage + off_current_p(tech, PRECHARGE * tech.node) * tech.vdd
         sense = self.word / arrays * off_current_n(tech, SENSE_ENABLE * tech.node) * tech.vdd
-        array = rows * columns * cell + columns * column + sense + self._decoder(tech).leakage(tech)
+        array = rows * columns * cell_leakage(tech) + columns * column + sense + self._decoder(tech).leakage(tech)
         return banks * arrays * array + self._tree(tech).leakage(tech)
 
     def _open_row(self, tech: Technology) -> Cost:

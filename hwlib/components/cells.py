@@ -1,13 +1,23 @@
-"""The resistive array: cells of one transistor and one device, their lines, reads both ways and row writes."""
+"""The resistive array: cells of one transistor and one device, reads both ways, row writes and parallel updates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from hwlib.component import Component, Cost, Real, action
+from hwlib.component import Cost, Real, action
 from hwlib.components import component
+from hwlib.components.analog_array import AnalogArray
+from hwlib.components.array_lines import (
+    half_selected,
+    joule,
+    line_capacitance,
+    lonely_pulses,
+    path_conductance,
+    switched_polarisation,
+)
 from hwlib.devices import Device
 from hwlib.provenance import uses
 from hwlib.technology import Technology
@@ -24,54 +34,23 @@ from hwlib.technology.transistors import (
 ACCESS_SHARE = 0.25
 """Resistance of the access transistor over that of the device when on (neurosim_v2_1)."""
 
-SETTLING = 0.2
-"""Time constants that a column needs to settle to within what the converter resolves (neurosim_v2_1)."""
-
 GATE_AREA = 2.0
 """Area of a ferroelectric gate, in F² (neurosim_v2_1)."""
 
 
-def line_capacitance(tech: Technology, length: Real, cells: Real, terminal: Real) -> Real:
-    """Capacitance of a line over the array: its wire and one transistor terminal [F] for each cell. [F]"""
-    return tech.wire_capacitance * length + cells * terminal
-
-
-def path_conductance(conductance: Real, series_resistance: Real) -> Real:
-    """Conductance [S] of a device and the resistance [ohm] in series with it. [S]"""
-    return conductance / (1 + conductance * series_resistance)
-
-
-def joule(voltage: Real, conductance: Real, time: Real) -> Real:
-    """Heat of a voltage [V] over a conductance [S] for a time [s], V² G t. [J]"""
-    return voltage**2 * conductance * time
-
-
-def switched_polarisation(polarisation: Real, area: Real, voltage: Real, states: Real) -> Real:
-    """Energy of one of the `states` pulses that together turn a polarisation [C/m²] of an area [m²] around. [J]
-
-    The whole turn moves the charge 2 P A through the voltage [V].
-    """
-    return 2 * polarisation * area * voltage / states
-
-
 @component("resistive_array")
-@dataclass(frozen=True)
-class ResistiveArray(Component):
-    """Array of 1T1R cells or ferroelectric transistors, with reference lines at mid conductance.
+@dataclass(frozen=True, kw_only=True)
+class ResistiveArray(AnalogArray):
+    """Array of 1T1R cells (RRAM, PCM) or ferroelectric transistors.
 
     Three kinds of line cross it: word lines along the rows (gates), column lines along the columns
-    (drains) and, for transposed reads, row lines along the rows (sources). Data and reference cells are alike.
+    (drains) and, for transposed reads, row lines along the rows (sources). See `AnalogArray` for the parameters
+    that all arrays share.
 
     Parameters
     ----------
-    rows, columns : float or array
-        Of data cells.
     cell_width, cell_height : float or array
         In F.
-    on_resistance, off_resistance : float or array
-        Of the device. [ohm]
-    read_voltage : float or array
-        Over the cells during reads. [V]
     access_voltage : float or array
         On the gate of a cell that is selected. [V]
     write_voltage : float or array
@@ -80,13 +59,9 @@ class ResistiveArray(Component):
         Of one programming pulse. [s]
     states : float or array
         Pulses for a full sweep.
-    series_resistance : float or array
-        In the path of each cell. [ohm]
     polarisation : float or array
         Remanent polarisation of a ferroelectric gate, 0 for a resistive device, which decides what a write
         costs: switched charge or heat. [C/m²]
-    reference_columns, reference_rows : float or array
-        Lines at mid conductance whose current is subtracted in forward and in transposed reads.
 
     Raises
     ------
@@ -94,65 +69,26 @@ class ResistiveArray(Component):
         By every method that takes a technology, if the access transistor is wider than the cell.
     """
 
-    rows: Real
-    columns: Real
     cell_width: Real
     cell_height: Real
-    on_resistance: Real
-    off_resistance: Real
-    read_voltage: Real
     access_voltage: Real
     write_voltage: Real
     pulse_width: Real
     states: Real
-    series_resistance: Real = 0.0
     polarisation: Real = 0.0
-    reference_columns: Real = 1
-    reference_rows: Real = 1
 
     @classmethod
     def from_device(
-        cls, device: Device, rows: Real, columns: Real, reference_columns: Real = 1, reference_rows: Real = 1
+        cls, device: Device, rows: Real, columns: Real, encoding: str = "reference_column", **changes: Any
     ) -> ResistiveArray:
-        """Array of a device's cells."""
-        uses(*device.sources.values())
-        return cls(
-            rows=rows,
-            columns=columns,
-            cell_width=device.cell_width,
-            cell_height=device.cell_height,
-            on_resistance=device.on_resistance,
-            off_resistance=device.off_resistance,
-            read_voltage=device.read_voltage,
-            access_voltage=device.access_voltage,
-            write_voltage=device.write_voltage,
-            pulse_width=device.pulse_width,
-            states=device.states,
-            series_resistance=device.series_resistance,
-            polarisation=device.polarisation if device.kind == "ferroelectric" else 0.0,
-            reference_columns=reference_columns,
-            reference_rows=reference_rows,
-        )
+        """Array of a device's cells; see `AnalogArray.from_device`."""
+        if device.kind != "ferroelectric":
+            changes = {"polarisation": 0.0, **changes}
+        return super().from_device(device, rows, columns, encoding, **changes)
 
-    @property
-    def all_rows(self) -> Real:
-        """Rows, those of reference cells included."""
-        return self.rows + self.reference_rows
-
-    @property
-    def all_columns(self) -> Real:
-        """Columns, those of reference cells included."""
-        return self.columns + self.reference_columns
-
-    @property
-    def cells(self) -> Real:
-        """Cells, those of the references included."""
-        return self.all_rows * self.all_columns
-
-    @property
-    def reference_conductance(self) -> Real:
-        """Conductance of a reference cell, the middle of the range. [S]"""
-        return (1 / self.on_resistance + 1 / self.off_resistance) / 2
+    def cell_size(self, tech: Technology) -> tuple[Real, Real]:
+        """Width and height of a cell. [m]"""
+        return self.cell_width * tech.node, self.cell_height * tech.node
 
     def access_width(self, tech: Technology) -> Real:
         """Drawn width of the access transistor, a quarter of the device's on-resistance, at least the minimum. [m]"""
@@ -171,28 +107,22 @@ class ResistiveArray(Component):
     def word_line_capacitance(self, tech: Technology) -> Real:
         """Of one word line. [F]"""
         gate = gate_capacitance(tech, self.access_width(tech))
-        return line_capacitance(tech, self._row_length(tech), self.all_columns, gate)
+        return line_capacitance(tech, self.row_length(tech), self.all_columns, gate)
 
     def row_line_capacitance(self, tech: Technology) -> Real:
         """Of one row line, the one that collects the current of a transposed read. [F]"""
         drain = drain_capacitance(tech, self.access_width(tech))
-        return line_capacitance(tech, self._row_length(tech), self.all_columns, drain)
+        return line_capacitance(tech, self.row_length(tech), self.all_columns, drain)
 
     def column_line_capacitance(self, tech: Technology) -> Real:
         """Of one column line. [F]"""
         drain = drain_capacitance(tech, self.access_width(tech))
-        return line_capacitance(tech, self._column_length(tech), self.all_rows, drain)
-
-    def _row_length(self, tech: Technology) -> Real:
-        return self.all_columns * self.cell_width * tech.node
-
-    def _column_length(self, tech: Technology) -> Real:
-        return self.all_rows * self.cell_height * tech.node
+        return line_capacitance(tech, self.column_length(tech), self.all_rows, drain)
 
     def area(self, tech: Technology) -> Real:
         """Of all cells; lines run above them. [m²]"""
         self.access_width(tech)
-        return self._row_length(tech) * self._column_length(tech)
+        return super().area(tech)
 
     def leakage(self, tech: Technology) -> Real:
         """Off-current of every access transistor under the read voltage. [W]
@@ -222,7 +152,7 @@ class ResistiveArray(Component):
         mean_conductance : float or array
             Of the devices in those rows. [S]
         columns : float or array
-            Data columns sensed; a column that the mux does not connect draws no current. The reference
+            Columns of weights sensed; one that the mux does not connect draws no current. The reference
             columns are sensed once besides.
         sense_time : float or array
             How long a sensed column conducts, `sense_time` of the converter. [s]
@@ -234,13 +164,15 @@ class ResistiveArray(Component):
         Cost
             Energy of word lines, column lines and cells; latency of settling, without the conversion.
         """
+        lines, column_line = columns * self.cells_per_weight, self.column_line_capacitance(tech)
         energy = (
             active_rows * self.word_line_capacitance(tech) * self.access_voltage**2
-            + (columns + self.reference_columns) * self.column_line_capacitance(tech) * self.read_voltage**2
-            + self._heat(active_rows, mean_conductance, columns, self.reference_columns, sense_time)
+            + (lines + self.reference_columns) * column_line * self.read_voltage**2
+            + self._heat(active_rows, mean_conductance, lines, self.reference_columns, sense_time)
         )
-        column = self._settling(tech, self._column_length(tech), self.column_line_capacitance(tech), self.all_rows)
-        return Cost(energy, wire_delay(tech, self._row_length(tech)) + groups * column)
+        length, access = self.column_length(tech), ACCESS_SHARE * self.on_resistance
+        column = self._sensing(tech, length, column_line, self.all_rows, access, sense_time)
+        return Cost(energy, wire_delay(tech, self.row_length(tech)) + groups * column)
 
     @action
     def read_transposed(
@@ -253,30 +185,37 @@ class ResistiveArray(Component):
         sense_time: Real,
         groups: Real = 1,
     ) -> Cost:
-        """One vector of bits on the columns, currents collected on the row lines; see `read`.
+        """One vector of bits on the columns of weights, currents collected on the row lines; see `read`.
 
         A row is sensed with its word line on, so each sensed row charges its word line and its row line
-        (our choice: rows that are not sensed stay off, else their currents would have to be drained).
+        (our choice: rows that are not sensed stay off, else their currents would have to be drained). The two
+        columns of a differential pair get opposite voltages, so that their currents subtract on the row.
         """
-        sensed = rows + self.reference_rows
+        sensed, driven = rows + self.reference_rows, active_columns * self.cells_per_weight
         row_line = self.row_line_capacitance(tech)
         energy = (
             sensed * self.word_line_capacitance(tech) * self.access_voltage**2
-            + (active_columns * self.column_line_capacitance(tech) + sensed * row_line) * self.read_voltage**2
-            + self._heat(active_columns, mean_conductance, rows, self.reference_rows, sense_time)
+            + (driven * self.column_line_capacitance(tech) + sensed * row_line) * self.read_voltage**2
+            + self._heat(driven, mean_conductance, rows, self.reference_rows, sense_time)
         )
-        row = self._settling(tech, self._row_length(tech), row_line, self.all_columns)
-        return Cost(energy, wire_delay(tech, self._column_length(tech)) + groups * row)
+        length, access = self.row_length(tech), ACCESS_SHARE * self.on_resistance
+        row = self._sensing(tech, length, row_line, self.all_columns, access, sense_time)
+        return Cost(energy, wire_delay(tech, self.column_length(tech)) + groups * row)
 
-    def _heat(self, inputs: Real, conductance: Real, outputs: Real, references: Real, sense_time: Real) -> Real:
-        data = joule(self.read_voltage, path_conductance(conductance, self.series_resistance), sense_time)
-        middle = path_conductance(self.reference_conductance, self.series_resistance)
-        return inputs * (outputs * data + references * joule(self.read_voltage, middle, sense_time))
+    def _pulse_energy(self, tech: Technology, mean_conductance: Real) -> Real:
+        """Of one pulse in one cell: heat, or the share of the polarisation that it turns. [J]"""
+        area = GATE_AREA * tech.node**2
+        switched = switched_polarisation(self.polarisation, area, self.write_voltage, self.states)
+        conductance = path_conductance(mean_conductance, self.series_resistance)
+        heat = joule(self.write_voltage, conductance, self.pulse_width)
+        return np.where(np.asarray(self.polarisation) > 0, switched, heat)
 
-    def _settling(self, tech: Technology, length: Real, capacitance: Real, cells: Real) -> Real:
-        """Of a line on which half of its cells, at mid resistance, conduct (neurosim_v2_1). [s]"""
-        one = ACCESS_SHARE * self.on_resistance + (self.on_resistance + self.off_resistance) / 2
-        return SETTLING * capacitance * one / (cells / 2) + wire_delay(tech, length)
+    def _half_pulse_energy(self, conductance: Real) -> Real:
+        """Of half a pulse's voltage over one cell: heat; a ferroelectric does not turn. [J]"""
+        heat = half_selected(
+            self.write_voltage, path_conductance(conductance, self.series_resistance), self.pulse_width
+        )
+        return np.where(np.asarray(self.polarisation) > 0, 0.0, heat)
 
     @action
     def write_row(
@@ -313,17 +252,69 @@ class ResistiveArray(Component):
         -----
         In each pulse slot the word line is charged to the access voltage and every column to the write
         voltage: one line of a cell that is pulsed, the opposite one of a cell that is inhibited (neurosim_v2_1).
-        A pulse heats a resistive cell by V² G t, or turns its share of a ferroelectric's polarisation.
+        A pulse heats a resistive cell by V² G t, or turns its share of a ferroelectric's polarisation. No cell is
+        half-selected, since the access transistors of the other rows are off.
         """
-        area = GATE_AREA * tech.node**2
-        switched = switched_polarisation(self.polarisation, area, self.write_voltage, self.states)
-        conductance = path_conductance(mean_conductance, self.series_resistance)
-        heat = joule(self.write_voltage, conductance, self.pulse_width)
-        per_pulse = np.where(np.asarray(self.polarisation) > 0, switched, heat)
         per_slot = (
             self.word_line_capacitance(tech) * self.access_voltage**2
             + self.all_columns * self.column_line_capacitance(tech) * self.write_voltage**2
         )
         slots = longest_up + longest_down
-        energy = (cells_up * pulses_up + cells_down * pulses_down) * per_pulse + slots * per_slot
+        pulses = cells_up * pulses_up + cells_down * pulses_down
+        energy = pulses * self._pulse_energy(tech, mean_conductance) + slots * per_slot
         return Cost(energy, slots * self.pulse_width)
+
+    @action
+    def pulse_outer_product(
+        self,
+        tech: Technology,
+        *,
+        train_length: Real,
+        row_probability: Real,
+        column_probability: Real,
+        coincidences: Real,
+        mean_conductance: Real,
+    ) -> Cost:
+        """All rows and all columns fire trains of pulses at once; a cell changes where its two lines coincide.
+
+        Parameters
+        ----------
+        tech : Technology
+        train_length : float or array
+            Slots of the trains, of both signs together.
+        row_probability, column_probability : float or array
+            Mean probability that a row line, or a column line, fires in a slot.
+        coincidences : float or array
+            Mean number of slots, per data cell, in which both of its lines fire.
+        mean_conductance : float or array
+            Of the data cells. [S]
+
+        Returns
+        -------
+        Cost
+
+        Raises
+        ------
+        ValueError
+            See `check_trains`.
+
+        Notes
+        -----
+        Rows fire half the write voltage and columns the opposite half (gokmen2016rpu): a cell sees all of
+        it in a coincidence, and half in a pulse of one line, which heats but does not switch. The word lines of
+        the data rows are up for the whole train; so the cells of the reference columns see the rows' pulses, while
+        those of the reference rows are off. Lines return to ground after each pulse.
+        """
+        uses("gokmen2016rpu")
+        alone = lonely_pulses(train_length, row_probability, column_probability, coincidences)
+        rows = self.rows * train_length * row_probability
+        columns = self.data_columns * train_length * column_probability
+        lines = rows * self.row_line_capacitance(tech) + columns * self.column_line_capacitance(tech)
+        whole, half = self._pulse_energy(tech, mean_conductance), self._half_pulse_energy(mean_conductance)
+        energy = (
+            self.rows * self.word_line_capacitance(tech) * self.access_voltage**2
+            + lines * (self.write_voltage / 2) ** 2
+            + self.data_cells * (coincidences * whole + alone * half)
+            + rows * self.reference_columns * self._half_pulse_energy(self.reference_conductance)
+        )
+        return Cost(energy, train_length * self.pulse_width)

@@ -19,8 +19,9 @@ from hwlib.technology import Technology
 
 @cache
 def kinds() -> dict[str, dict[str, Any]]:
-    """Energy per bit [J] and bandwidth [bit/s] of each kind."""
-    return yaml.safe_load(resources.files("hwlib.components").joinpath("data", "dram.yaml").read_text())
+    """Energy per bit [J], with its spread where it has one, bandwidth [bit/s] and sources of each kind."""
+    with resources.files("hwlib.components").joinpath("data", "dram.yaml").open() as file:
+        return yaml.safe_load(file)["kinds"]
 
 
 @component("dram")
@@ -33,7 +34,9 @@ class Dram(Component):
     Parameters
     ----------
     kind : str
-        `hbm2` or `gddr5`.
+        `ddr4`, `gddr5`, `hbm2`, `lpddr4` or `lpddr5`.
+    devices : int or array
+        Stacks, packages or modules side by side, which share the traffic.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Dram(Component):
     """
 
     kind: str = "hbm2"
+    devices: Real = 1
 
     def __post_init__(self) -> None:
         if self.kind not in kinds():
@@ -55,12 +59,17 @@ class Dram(Component):
         """Not in the data. [W]"""
         return 0.0
 
+    @property
+    def bandwidth(self) -> Real:
+        """Of all devices together. [bit/s]"""
+        return self.devices * kinds()[self.kind]["bandwidth"]
+
     @action
     def read(self, tech: Technology, *, bits: Real = 1) -> Cost:
-        """A number of bits is read, as part of a long run."""
+        """A number of bits is read, as part of a long run; the energy is that of the technology's corner."""
         data = kinds()[self.kind]
-        uses(data["source"])
-        return Cost(data["energy_per_bit"] * np.asarray(bits), np.asarray(bits) / data["bandwidth"])
+        uses(*data["sources"])
+        return Cost(tech.at_corner(data["energy_per_bit"]) * np.asarray(bits), np.asarray(bits) / self.bandwidth)
 
     @action
     def write(self, tech: Technology, *, bits: Real = 1) -> Cost:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwlib.component import Component, Cost, Real, action
+from hwlib.component import Cost, Real, action
 from hwlib.components import component
 from hwlib.components.adder_tree import Adder
+from hwlib.components.assembly import Assembly, Parts
+from hwlib.components.multiplier import Multiplier
 from hwlib.components.registers import Register
 from hwlib.provenance import uses
 from hwlib.technology import Technology
@@ -37,7 +39,7 @@ def shift_terms(factor: Real, bits: Real) -> Real:
 
 @component("momentum_unit")
 @dataclass(frozen=True)
-class MomentumUnit(Component):
+class MomentumUnit(Assembly):
     """Averages the gradients of one weight after another, without a multiplier (huang2022momentum).
 
     V + (1 - gamma)(G - V) takes one subtraction and, since shifts by a constant are wires, one addition for each
@@ -74,16 +76,52 @@ class MomentumUnit(Component):
         """One bit wider than its operands, for the difference of two of them."""
         return Adder(self.bits + 1)
 
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        return self.additions * self._adder.area(tech) + 2 * Register(self.bits).area(tech)
-
-    def leakage(self, tech: Technology) -> Real:
-        """Power drawn while powered and idle. [W]"""
-        return self.additions * self._adder.leakage(tech) + 2 * Register(self.bits).leakage(tech)
+    def parts(self) -> dict[str, Parts]:
+        """Adders and the registers of V and G."""
+        return {"adders": Parts(self.additions, self._adder), "registers": Parts(2, Register(self.bits))}
 
     @action
     def update(self, tech: Technology) -> Cost:
         """V of one weight is brought up to date; V and G are registered first, at the same time."""
         uses("huang2022momentum")
         return Register(self.bits).store(tech).alongside(2) + self._adder.add(tech).times(self.additions)
+
+
+@component("momentum_multiplier_unit")
+@dataclass(frozen=True)
+class MomentumMultiplierUnit(Assembly):
+    """Averages the gradients of one weight after another with a multiplier, so that gamma can change (our choice).
+
+    V + (1 - gamma)(G - V) takes a subtraction, a product and an addition. V and G are kept as in `MomentumUnit`; a
+    third register holds 1 - gamma.
+
+    Parameters
+    ----------
+    bits : int or array
+        Width of V and G.
+    gamma_bits : int or array
+        Width of 1 - gamma.
+    """
+
+    bits: Real
+    gamma_bits: Real = 8
+
+    @property
+    def _multiplier(self) -> Multiplier:
+        """One bit wider than V, for the difference."""
+        return Multiplier(self.bits + 1, self.gamma_bits)
+
+    def parts(self) -> dict[str, Parts]:
+        """Subtractor and adder, multiplier, and the registers of V, G and 1 - gamma."""
+        return {
+            "adders": Parts(2, Adder(self.bits + 1)),
+            "multiplier": Parts(1, self._multiplier),
+            "registers": Parts(1, Register(2 * self.bits + self.gamma_bits)),
+        }
+
+    @action
+    def update(self, tech: Technology) -> Cost:
+        """V of one weight is brought up to date; V and G are registered first, at the same time."""
+        uses("huang2022momentum", "own_choice")
+        stored = Register(self.bits).store(tech).alongside(2)
+        return stored + Adder(self.bits + 1).add(tech).times(2) + self._multiplier.multiply(tech)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwlib.component import Component, Cost, Real, action
+from hwlib.component import Cost, Real, action
 from hwlib.components import component
 from hwlib.components.adder_tree import Adder
+from hwlib.components.assembly import Assembly, Gates, Parts
 from hwlib.components.registers import Register
 from hwlib.technology import Technology
-from hwlib.technology.logic import Logic, logic
 
 
 @component("max_pool")
 @dataclass(frozen=True)
-class MaxPool(Component):
+class MaxPool(Assembly):
     """Tree of comparators, each of which passes on the larger of two words, and a register for the result.
 
     A comparator is a subtractor, which costs as much as an adder, and a multiplexer of three NAND gates a bit
@@ -33,23 +33,21 @@ class MaxPool(Component):
     window: Real
     bits: Real
 
-    def _multiplexer(self, tech: Technology) -> Logic:
-        return logic(tech, 3 * self.bits, 2)
+    @property
+    def _multiplexer(self) -> Gates:
+        return Gates(3 * self.bits, 2)
 
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        comparator = Adder(self.bits).area(tech) + self._multiplexer(tech).area
-        return (self.window - 1) * comparator + Register(self.bits).area(tech)
-
-    def leakage(self, tech: Technology) -> Real:
-        """Power drawn while powered and idle. [W]"""
-        comparator = Adder(self.bits).leakage(tech) + self._multiplexer(tech).leakage
-        return (self.window - 1) * comparator + Register(self.bits).leakage(tech)
+    def parts(self) -> dict[str, Parts]:
+        """Subtractors and multiplexers of the comparators, and the register."""
+        return {
+            "subtractors": Parts(self.window - 1, Adder(self.bits)),
+            "multiplexers": Parts(self.window - 1, self._multiplexer),
+            "register": Parts(1, Register(self.bits)),
+        }
 
     @action
     def pool(self, tech: Technology) -> Cost:
         """The largest of one window is found; a quarter of the multiplexer's gates rise, as with random bits."""
-        multiplexer = self._multiplexer(tech)
-        compare = Adder(self.bits).add(tech) + Cost(multiplexer.energy / 4, multiplexer.latency)
+        compare = Adder(self.bits).add(tech) + self._multiplexer.switch(tech)
         tree = Cost((self.window - 1) * compare.energy, np.ceil(np.log2(self.window)) * compare.latency)
         return tree + Register(self.bits).store(tech)

@@ -8,13 +8,11 @@ import numpy as np
 
 from hwlib.component import Component, Cost, Real, action
 from hwlib.components import component
+from hwlib.components.comparator import GATES_PER_BIT
 from hwlib.provenance import uses
 from hwlib.technology import Technology
 from hwlib.technology.gates import d_flip_flop
 from hwlib.technology.logic import Logic, logic
-
-NANDS_PER_BIT = 5
-"""Of a magnitude comparator: three for the equality of two bits and two for the carry (our choice)."""
 
 
 @component("pulse_generator")
@@ -43,7 +41,7 @@ class PulseGenerator(Component):
 
     def _comparator(self, tech: Technology) -> Logic:
         """Of one line, with the gate that passes the pulse; the carry goes through two gates per bit."""
-        return logic(tech, NANDS_PER_BIT * self.count_bits + 1, 2 * self.count_bits + 1)
+        return logic(tech, GATES_PER_BIT * self.count_bits + 1, 2 * self.count_bits + 1)
 
     def area(self, tech: Technology) -> Real:
         """Of counters, registers, comparators and gates. [m²]"""

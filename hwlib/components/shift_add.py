@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwlib.component import Component, Cost, Real, action
+from hwlib.component import Cost, Real, action
 from hwlib.components import component
 from hwlib.components.adder_tree import Adder
+from hwlib.components.assembly import Assembly, Parts
 from hwlib.components.registers import Register
 from hwlib.technology import Technology
 
 
 @component("shift_add")
 @dataclass(frozen=True)
-class ShiftAdd(Component):
+class ShiftAdd(Assembly):
     """Adder as wide as a code, and a shift register as wide as the sum (peng2021neurosim_v2).
 
     Each code is added to the upper part of the sum, which moves down by one bit.
@@ -34,13 +35,9 @@ class ShiftAdd(Component):
         """Width of the sum."""
         return self.adc_bits + self.input_bits
 
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        return Adder(self.adc_bits).area(tech) + Register(self.output_bits).area(tech)
-
-    def leakage(self, tech: Technology) -> Real:
-        """Power drawn while powered and idle. [W]"""
-        return Adder(self.adc_bits).leakage(tech) + Register(self.output_bits).leakage(tech)
+    def parts(self) -> dict[str, Parts]:
+        """Adder and shift register."""
+        return {"adder": Parts(1, Adder(self.adc_bits)), "register": Parts(1, Register(self.output_bits))}
 
     @action
     def shift_add(self, tech: Technology) -> Cost:

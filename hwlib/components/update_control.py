@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwlib.component import Component, Cost, Real, action
+from hwlib.component import Cost, Real, action
 from hwlib.components import component
 from hwlib.components.adder_tree import Adder
+from hwlib.components.assembly import Assembly, Gates, Parts
+from hwlib.components.random_numbers import RandomGenerator
 from hwlib.components.registers import Register
 from hwlib.technology import Technology
-from hwlib.technology.logic import Logic, logic
 
 
 @component("update_control")
 @dataclass(frozen=True)
-class UpdateControl(Component):
+class UpdateControl(Assembly):
     """Scales a gradient or momentum value by a power of two and rounds it stochastically to a number of pulses.
 
     A barrel shifter (log2 of the width multiplexers a bit, of three NAND gates each) scales; a linear-feedback
@@ -35,25 +36,23 @@ class UpdateControl(Component):
     value_bits: Real
     pulse_bits: Real
 
-    def _shifter(self, tech: Technology) -> Logic:
+    @property
+    def _shifter(self) -> Gates:
         levels = np.ceil(np.log2(np.maximum(2, self.value_bits)))
-        return logic(tech, 3 * self.value_bits * levels, 2 * levels)
+        return Gates(3 * self.value_bits * levels, 2 * levels)
 
-    def _feedback(self, tech: Technology) -> Logic:
-        """Three exclusive-or gates, enough for a maximal sequence of any width."""
-        return logic(tech, 12, 6)
+    @property
+    def _random(self) -> RandomGenerator:
+        return RandomGenerator(self.value_bits)
 
-    def area(self, tech: Technology) -> Real:
-        """Silicon area. [m²]"""
-        blocks = (self._shifter(tech), self._feedback(tech))
-        held = Register(self.value_bits + self.pulse_bits + 1)
-        return sum(block.area for block in blocks) + Adder(self.value_bits).area(tech) + held.area(tech)
-
-    def leakage(self, tech: Technology) -> Real:
-        """Power drawn while powered and idle. [W]"""
-        blocks = (self._shifter(tech), self._feedback(tech))
-        held = Register(self.value_bits + self.pulse_bits + 1)
-        return sum(block.leakage for block in blocks) + Adder(self.value_bits).leakage(tech) + held.leakage(tech)
+    def parts(self) -> dict[str, Parts]:
+        """Shifter, random-number generator, adder, and the register of sign and number."""
+        return {
+            "shifter": Parts(1, self._shifter),
+            "random_generator": Parts(1, self._random),
+            "adder": Parts(1, Adder(self.value_bits)),
+            "register": Parts(1, Register(self.pulse_bits + 1)),
+        }
 
     @action
     def convert(self, tech: Technology) -> Cost:
@@ -61,10 +60,6 @@ class UpdateControl(Component):
 
         A quarter of the gates rise, as with random bits. The next random word is made beside the shift.
         """
-        shifter, feedback = self._shifter(tech), self._feedback(tech)
-        step = Register(self.value_bits).store(tech)
-        shift = Cost(
-            shifter.energy / 4 + feedback.energy / 4 + step.energy,
-            np.maximum(shifter.latency, feedback.latency + step.latency),
-        )
+        shifted, drawn = self._shifter.switch(tech), self._random.draw(tech)
+        shift = Cost(shifted.energy + drawn.energy, np.maximum(shifted.latency, drawn.latency))
         return shift + Adder(self.value_bits).add(tech) + Register(self.pulse_bits + 1).store(tech)

@@ -2,117 +2,121 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import core_schema
 
+from hwlib.devices.laws import LinearStep, StepLaw, Strict, UpdateLaw
+from hwlib.devices.statistics import CycleToCycle, Drift, Programming, ReadNoise, Relaxation, Spread
 from hwlib.registry import UnknownName
-from hwlib.units import quantity
-
-Strict = ConfigDict(frozen=True, extra="forbid")
+from hwlib.units import Quantity
 
 Positive = Field(gt=0)
-Fraction = Field(ge=0, le=1)
+NONE: Any = None
+Absent: Any = Field(default=None)
 
 
-class NonlinearityLabel(BaseModel):
-    """Update curve by NeuroSim's nonlinearity label.
+@dataclass(frozen=True)
+class CanBeAbsent:
+    """Marks a field that a published device may lack. It still has its own type: reading it never gives None."""
 
-    The label is proportional to the largest gap between the normalised curve and the straight line,
-    max_p [(1 - exp(-p/a)) / (1 - exp(-1/a)) - p] = 0.098995 |label|, with a the curvature in units
-    of the full sweep. `up` > 0 and `down` < 0 saturate, each in its own direction (asymmetric); with
-    equal signs both directions share one curve (symmetric, nonlinear). Valid from -9 to 9.
-    """
-
-    model_config = Strict
-    law: Literal["nonlinearity_label"] = "nonlinearity_label"
-    up: float = Field(ge=-9, le=9)
-    down: float = Field(ge=-9, le=9)
-    device_to_device: float = Field(
-        default=0.0, ge=0, le=3, description="standard deviation of one label shift per cell"
-    )
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Take None beside what the field takes."""
+        return core_schema.nullable_schema(handler(source))
 
 
-class Linear(BaseModel):
-    """Every pulse changes the conductance by the same amount, one `states`-th of the range."""
+class MissingDatum(ValueError):
+    """A calculation needs a field that the record of a device does not have."""
 
-    model_config = Strict
-    law: Literal["linear"] = "linear"
-    device_to_device: float = Field(
-        default=0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell"
-    )
-
-
-class SoftBounds(BaseModel):
-    """Steps shrink in proportion to the distance from the bound that is approached.
-
-    The step at mid range is one `states`-th of the range (Rasch et al. 2024, eq. 4-8).
-    """
-
-    model_config = Strict
-    law: Literal["soft_bounds"] = "soft_bounds"
-    device_to_device: float = Field(
-        default=0.0, ge=0, le=1, description="standard deviation of the step, relative, per cell"
-    )
-
-
-UpdateLaw = Annotated[NonlinearityLabel | Linear | SoftBounds, Field(discriminator="law")]
-
-
-class CycleToCycle(BaseModel):
-    """Randomness of each write: Gaussian, in units of the full conductance range."""
-
-    model_config = Strict
-    sigma: float = Field(default=0.0, ge=0, le=1, description="standard deviation, fraction of the range")
-    per: Literal["write", "pulse"] = Field(
-        default="write",
-        description="drawn once for each written cell, or for each of its pulses (so it grows as their root)",
-    )
+    def __init__(self, device: str, field: str, reason: str):
+        self.device, self.field, self.reason = device, field, reason
+        super().__init__(f"device {device} has no {field} ({reason}); give the field beside `base: {device}`")
 
 
 class Device(BaseModel):
     """One synaptic device.
 
-    All quantities in SI; `sources` names, for each field that is data, a key of sources.yaml.
+    All quantities in SI; `sources` names, for each field that is data, a key of sources.yaml, and under
+    `device` the paper that the device is from. A field that nobody has published is left out and `absent`
+    says why; reading such a field raises `MissingDatum`, so that no calculation can go on without it.
     """
 
     model_config = Strict
 
     name: str
     description: str = ""
-    kind: Literal["resistive", "ferroelectric"] = Field(
-        description="what a write costs: the heat of V² G t, or the polarisation charge that is switched"
+    kind: Annotated[Literal["resistive", "ferroelectric"], CanBeAbsent()] = Field(
+        default=NONE,
+        description="what a write costs: the heat of V² G t, or the polarisation charge that is switched",
     )
-    on_resistance: Annotated[quantity("ohm"), Positive]  # type: ignore[valid-type]
-    off_resistance: Annotated[quantity("ohm"), Positive]  # type: ignore[valid-type]
-    read_voltage: Annotated[quantity("V"), Positive]  # type: ignore[valid-type]
-    read_time: Annotated[quantity("s"), Positive]  # type: ignore[valid-type]
-    access_voltage: Annotated[quantity("V"), Positive]  # type: ignore[valid-type]
-    write_voltage: Annotated[quantity("V"), Positive]  # type: ignore[valid-type]
-    pulse_width: Annotated[quantity("s"), Positive]  # type: ignore[valid-type]
-    states: int = Field(ge=2, description="pulses from one end of the conductance range to the other")
-    update: UpdateLaw
+    on_resistance: Annotated[float, Quantity("ohm"), Positive, CanBeAbsent()] = Absent
+    off_resistance: Annotated[float, Quantity("ohm"), Positive, CanBeAbsent()] = Absent
+    read_voltage: Annotated[float, Quantity("V"), Positive, CanBeAbsent()] = Absent
+    read_time: Annotated[float, Quantity("s"), Positive, CanBeAbsent()] = Absent
+    access_voltage: Annotated[float, Quantity("V"), Positive, CanBeAbsent()] = Absent
+    write_voltage: Annotated[float, Quantity("V"), Positive, CanBeAbsent()] = Absent
+    pulse_width: Annotated[float, Quantity("s"), Positive, CanBeAbsent()] = Absent
+    states: Annotated[int, CanBeAbsent()] = Field(
+        default=NONE,
+        ge=2,
+        description="pulses from one end of the conductance range to the other",
+    )
+    update: Annotated[UpdateLaw, CanBeAbsent()] = Absent
+    absent: str = Field(default="", description="why fields are left out")
     cycle_to_cycle: CycleToCycle = CycleToCycle()
-    endurance: Annotated[quantity("1"), Positive] | None = Field(  # type: ignore[valid-type]
+    write_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="standard deviation, fraction of the range, by which a written cell reads wrong until it is "
+        "written again; unlike cycle_to_cycle it does not accumulate",
+    )
+    spread: Spread = Spread()
+    programming: Programming | None = Field(default=None, description="error of writing a wanted conductance")
+    drift: Drift | None = Field(default=None, description="decay of a written conductance")
+    read_noise: ReadNoise | None = Field(default=None, description="noise of a read, that grows with time")
+    relaxation: Relaxation | None = Field(default=None, description="departure of a written conductance with time")
+    endurance: Annotated[float, Quantity("1"), Positive] | None = Field(
         default=None, description="pulses that a cell survives; none if nobody has measured it"
     )
-    cell_width: float = Field(default=4.0, gt=0, description="in feature sizes")
+    cell_width: float = Field(default=4.0, gt=0, description="in feature sizes; 4 by 4 is the cell of NeuroSim")
     cell_height: float = Field(default=4.0, gt=0, description="in feature sizes")
-    series_resistance: Annotated[quantity("ohm"), Field(ge=0)] = 0.0  # type: ignore[valid-type]
-    polarisation: Annotated[quantity("C/m^2"), Field(ge=0)] = Field(  # type: ignore[valid-type]
+    series_resistance: Annotated[float, Quantity("ohm"), Field(ge=0)] = 0.0
+    polarisation: Annotated[float, Quantity("C/m^2"), Field(ge=0)] = Field(
         default=0.0, description="remanent polarisation of a ferroelectric gate (C/m²)"
     )
     sources: dict[str, str]
 
+    def __getattribute__(self, name: str) -> Any:
+        """As usual, but a field that the record lacks is an error that says so."""
+        value = super().__getattribute__(name)
+        if value is None and name in CAN_BE_ABSENT:
+            raise MissingDatum(self.name, name, self.absent)
+        return value
+
+    def has(self, *names: str) -> bool:
+        """Whether the record has all these fields."""
+        return all(self.__dict__[name] is not None for name in names)
+
     @model_validator(mode="after")
-    def _ordered(self) -> Device:
-        if self.off_resistance <= self.on_resistance:
+    def _consistent(self) -> Device:
+        lacking = [name for name in CAN_BE_ABSENT if not self.has(name)]
+        if lacking and not self.absent:
+            raise ValueError(f"{', '.join(lacking)} missing; give them, or say under `absent` why they are not known")
+        if self.has("on_resistance", "off_resistance") and self.off_resistance <= self.on_resistance:
             raise ValueError(
                 f"off_resistance ({self.off_resistance:g} ohm) must exceed on_resistance ({self.on_resistance:g} ohm)"
             )
+        varied = self.spread.model_copy(update={"corrupt": 0.0, "slope": 0.0})
+        if varied != Spread() and not (self.has("update") and isinstance(self.update, StepLaw)):
+            raise ValueError("spread of bounds or of up and down needs an update law of a step")
+        if self.spread.slope and not (self.has("update") and isinstance(self.update, LinearStep)):
+            raise ValueError("spread.slope needs the update law linear_step")
         return self
 
     @property
@@ -126,14 +130,36 @@ class Device(BaseModel):
         return 1 / self.off_resistance
 
 
-def _builtin() -> dict[str, Any]:
-    folder = resources.files("hwlib.devices").joinpath("data")
+CAN_BE_ABSENT = tuple(
+    name for name, field in Device.model_fields.items() if any(isinstance(part, CanBeAbsent) for part in field.metadata)
+)
+"""Fields that are not in every record."""
+
+
+GROUP = "hwlib.devices"
+"""Entry-point group by which other installed packages name packages that hold device files."""
+
+
+def _files(package: str) -> dict[str, Any]:
+    folder = resources.files(package)
     return {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
 
 
+def _builtin() -> dict[str, Any]:
+    return _files("hwlib.devices.data")
+
+
+def _known() -> dict[str, Any]:
+    """All files, those of other packages after hwlib's own, which they cannot replace."""
+    files = _builtin()
+    for part in metadata.entry_points(group=GROUP):
+        files = _files(part.value) | files
+    return files
+
+
 def device_names() -> list[str]:
-    """Names of the devices that come with hwlib."""
-    return sorted(_builtin())
+    """Names of the devices of hwlib and of packages that add some."""
+    return sorted(_known())
 
 
 def device_data(name: str) -> dict[str, Any]:
@@ -149,12 +175,14 @@ def device_data(name: str) -> dict[str, Any]:
     UnknownName
         If it is neither.
     """
-    builtin = _builtin()
-    if name in builtin:
-        return yaml.safe_load(builtin[name].read_text())
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         return yaml.safe_load(Path(name).read_text())
-    raise UnknownName("device", name, builtin)
+    files = _builtin()
+    if name not in files:
+        files = _known()
+    if name not in files:
+        raise UnknownName("device", name, files)
+    return yaml.safe_load(files[name].read_text())
 
 
 def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:

@@ -1,26 +1,33 @@
-"""What pulses do to a weight: every update law as one affine step, applied in closed form.
+"""What pulses do to a weight by the affine update laws: one closed form for all of them.
 
-A weight w in [-1, 1] stands for the position between the ends of the conductance range. Every law
-here moves it, for each pulse, by
+A weight w in [-1, 1] stands for the position between the ends of the conductance range. The affine laws
+(nonlinearity label, linear, soft bounds, linear step) move it, for each pulse, by
 
     up:    dw/dn =   s_up   - r_up   w
     down:  dw/dn = -(s_down + r_down w)
 
 so that n pulses have the exact solution of `apply_pulses`, and n then m pulses equal n + m. The four
-numbers of a cell (`Steps`) are all that the training simulator needs, whatever the law.
+numbers of a cell (`Steps`) are all that the training simulator needs, whatever the affine law.
+
+The other laws (exponential, power and piecewise step) have no closed form: `stepwise` goes pulse by pulse.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hwlib.component import Real
+from hwlib.devices.laws import (
+    AFFINE,
+    LinearStep,
+    NonlinearityLabel,
+    SoftBounds,
+    StepLaw,
+    UpdateLaw,
+)
 from hwlib.provenance import check_range, uses
-
-if TYPE_CHECKING:
-    from hwlib.devices.device import Linear, NonlinearityLabel, SoftBounds
 
 GAP_PER_LABEL = 0.098995
 """Largest gap between curve and straight line for a label of 1: 0.07 sqrt(2), the distance from the
@@ -36,6 +43,16 @@ doubles near 1 is far above the range 2, and exp(80) is still a float32."""
 CLOSEST_TO_ONE_PULSE = 1 - 1e-6
 """Soft bounds with 2 states cover the distance to the bound in one pulse, an infinite rate; they stop short
 of it by one millionth instead (our choice: below the precision of a float32 weight update)."""
+
+
+class NotAffine(ValueError):
+    """An update law that has no closed form."""
+
+    def __init__(self, law: str):
+        super().__init__(
+            f"the update law {law} has no closed form, and a network cannot be trained on it; "
+            f"laws that can be trained on: {', '.join(AFFINE)}"
+        )
 
 
 class Steps(NamedTuple):
@@ -104,24 +121,29 @@ def curvature(label: Real) -> Real:
     return np.divide(1.0, k, out=np.full(k.shape, np.inf), where=k != 0)[()]
 
 
-def affine_coefficients(law: NonlinearityLabel | Linear | SoftBounds, states: Real, deviation: Real = 0.0) -> Steps:
+def affine_coefficients(law: UpdateLaw, states: Real, deviation: Real = 0.0) -> Steps:
     """The affine form of an update law.
 
     Parameters
     ----------
-    law : NonlinearityLabel, Linear or SoftBounds
+    law : NonlinearityLabel, Linear, SoftBounds or LinearStep
         Update law of a device.
     states : float or array
-        Pulses for a full sweep (for soft bounds, range over the step at mid range), at least 2.
+        Pulses for a full sweep (for laws of a step, range over the step), at least 2.
     deviation : float or array, optional
         How far each cell departs from the typical one: a shift of both labels for `nonlinearity_label`
-        (the same shift, in label units), a relative change of the step for the other laws, where a cell
-        whose step would turn negative does not move. Draw it with the standard deviation `law.device_to_device`.
+        (the same shift, in label units), for the other laws see `gain`. Draw it with the standard
+        deviation `law.device_to_device`.
 
     Returns
     -------
     Steps
         s and r for both directions, broadcast over `states` and `deviation`.
+
+    Raises
+    ------
+    NotAffine
+        For the exponential, power and piecewise step.
 
     Notes
     -----
@@ -129,24 +151,65 @@ def affine_coefficients(law: NonlinearityLabel | Linear | SoftBounds, states: Re
     (k / P) (B - 1 - w), so r = k / P and s = (k / P) coth(k / 2), which tends to 2 / P for the straight line.
     Pulses up walk it forwards, pulses down walk the curve of the other label backwards: labels of
     opposite sign saturate each in its own direction, equal labels share one curve.
-    Soft bounds: one pulse closes the fraction 2 / P of the distance to the bound (the recursion of
-    Rasch et al. 2024), so r = s = -ln(1 - 2 / P).
+    Linear step: a pulse adds a - f w (`linear_step`), so w approaches a / f, closing the fraction f of the
+    distance with each pulse: r = -ln(1 - f), s = r a / f. Soft bounds and linear are its slopes 1 and 0.
     """
     states = np.asarray(states, dtype=float)
-    if law.law == "nonlinearity_label":
+    if isinstance(law, NonlinearityLabel):
         uses("peng2021neurosim_v2", "neurosim_v2_1")
-        s_up, r_up = _label_step(np.clip(law.up + np.asarray(deviation), -LABEL_MAX, LABEL_MAX), states)
-        s_down, r_down = _label_step(np.clip(law.down + np.asarray(deviation), -LABEL_MAX, LABEL_MAX), states)
+        s_up, r_up = label_step(np.clip(law.up + np.asarray(deviation), -LABEL_MAX, LABEL_MAX), states)
+        s_down, r_down = label_step(np.clip(law.down + np.asarray(deviation), -LABEL_MAX, LABEL_MAX), states)
         return Steps(s_up, r_up, s_down, -r_down)
-    step = 2 / states * np.maximum(1 + np.asarray(deviation), 0)
-    if law.law == "linear":
-        return Steps(step, np.zeros_like(step), step, np.zeros_like(step))
-    uses("rasch2024fast")
-    rate = -np.log1p(-np.minimum(step, CLOSEST_TO_ONE_PULSE))
-    return Steps(rate, rate, rate, rate)
+    if law.law not in AFFINE:
+        raise NotAffine(law.law)
+    uses("rasch2021toolkit", "rasch2024fast")
+    step = 2 / states * gain(law, deviation)
+    slope_up, slope_down = slopes(law)
+    middle, half = (law.low + law.high) / 2, (law.high - law.low) / 2
+    up = linear_step(step * law.step_up, slope_up, middle / law.high, half / law.high)
+    down = linear_step(step * law.step_down, slope_down, middle / (law.low or -1), -half / (law.low or -1))
+    return Steps(*up, *down)
 
 
-def _label_step(label: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def slopes(law: StepLaw) -> tuple[float, float]:
+    """Slopes of both directions of a law whose step is a straight line over the weight."""
+    if isinstance(law, LinearStep):
+        return law.slope_up, law.slope_down
+    return (1.0, 1.0) if isinstance(law, SoftBounds) else (0.0, 0.0)
+
+
+def gain(law: StepLaw, deviation: Real) -> Real:
+    """Step of a cell over that of the typical one: 1 + deviation, at least 0 (the cell does not move), or its
+    exponential if the law's spread is log-normal."""
+    deviation = np.asarray(deviation, dtype=float)
+    return np.exp(deviation) if law.log_normal else np.maximum(1 + deviation, 0)
+
+
+def linear_step(step: Real, slope: Real, middle: Real, half: Real) -> tuple[Real, Real]:
+    """s and r of pulses of step (1 - slope (middle + half |w|)), which adds a - f |w| with |w| along the pulses.
+
+    Parameters
+    ----------
+    step : float or array
+        In w.
+    slope : float or array
+        Loss of the step from v = 0 to the bound.
+    middle, half : float or array
+        Middle and half of the range, over the bound that is approached.
+
+    Returns
+    -------
+    s, r : float or array
+        See `affine_coefficients`.
+    """
+    start, fraction = step * (1 - slope * middle), step * slope * half
+    rate = -np.log1p(-np.minimum(fraction, CLOSEST_TO_ONE_PULSE))
+    straight = fraction == 0
+    return start * np.where(straight, 1.0, rate / np.where(straight, 1.0, fraction)), rate
+
+
+def label_step(label: Real, states: Real) -> tuple[Real, Real]:
+    """s and r of one direction of the label law; see `affine_coefficients`."""
     k = steepness(label)
     straight = k == 0
     half = np.where(straight, 1.0, k) / 2

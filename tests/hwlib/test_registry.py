@@ -44,39 +44,95 @@ ARRAY = {
 }
 PULSES = {"cells_up": 9, "cells_down": 7, "pulses_up": 1.5, "pulses_down": 2.0, "longest_up": 3, "longest_down": 4}
 SENSE = {"mean_conductance": 2e-6, "sense_time": 1e-9}
+SRAM_READ = {"active_rows": 64, "columns": 128, "sense_time": 1e-9}
+TRAINS = {"train_length": 31, "row_probability": 0.3, "column_probability": 0.2, "coincidences": 1.5}
+ANALOG = {
+    "read": {"active_rows": 64, "columns": 128, **SENSE},
+    "read_transposed": {"active_columns": 64, "rows": 128, **SENSE},
+    "write_row": {**PULSES, "mean_conductance": 2e-6},
+    "pulse_outer_product": {**TRAINS, "mean_conductance": 2e-6},
+}
+READ_LIKE_RRAM = {"on_resistance": 240e3, "off_resistance": 24e6, "read_voltage": 0.5}
 
 EXAMPLES = {
     "accumulator": example({"bits": 16}),
     "adder": example({"bits": 8}),
     "adder_tree": example({"inputs": 9, "bits": 8}),
+    "aimc_adc": example({"bits": 6}),
     "bus": example({"length": 1e-3, "bits": 64}),
+    "capacitive_dac": example({"bits": 6, "voltage": 0.5}),
+    "capacitor_array": example(
+        {
+            "rows": 128,
+            "columns": 128,
+            **READ_LIKE_RRAM,
+            "capacitance": 1e-14,
+            "swing": 0.4,
+            "states": 400,
+            "pulse_width": 1e-9,
+        },
+        ANALOG,
+    ),
+    "cco_adc": example({"bits": 8}),
     "column_mux": example({"columns": 128, "ratio": 8, "line_resistance": 1875.0, "voltage": 0.5}),
+    "crossbar_array": example(
+        {
+            "rows": 128,
+            "columns": 128,
+            **READ_LIKE_RRAM,
+            "write_voltage": 4.0,
+            "pulse_width": 50e-9,
+            "selectivity": 10.0,
+        },
+        ANALOG,
+        zero={"leakage"},
+    ),
+    "digital_comparator": example({"bits": 8}),
     "dram": example({"kind": "hbm2"}, zero={"area", "leakage"}),
+    "ecram_array": example(
+        {"rows": 128, "columns": 128, **READ_LIKE_RRAM, "write_voltage": 2.0, "access_voltage": 1.1}, ANALOG
+    ),
+    "edram_buffer": example({"size": 65536, "word": 64}),
     "flash_adc": example({"bits": 6}),
     "h_tree": example({"rows": 4, "columns": 3, "unit_width": 1e-4, "unit_height": 2e-4, "bus_bits": 64}),
+    "lookup_table": example({"input_bits": 8, "output_bits": 8}),
+    "lstm_gates": example({"bits": 8}),
     "max_pool": example({"window": 4, "bits": 8}),
+    "mesh": example({"rows": 4, "columns": 3, "unit_width": 1e-4, "unit_height": 2e-4, "flit_bits": 64}),
+    "momentum_multiplier_unit": example({"bits": 12}),
     "momentum_unit": example({"bits": 12}),
+    "multiplier": example({"first_bits": 8, "second_bits": 6}),
+    "multiply_accumulate": example({"first_bits": 8, "second_bits": 6, "sum_bits": 24}),
+    "outer_product_unit": example({"activation_bits": 8, "error_bits": 6, "sum_bits": 24, "lanes": 16}),
     "pulse_generator": example({"lines": 128, "pulse_width": 50e-9}),
+    "pulse_width_driver": example({"lines": 128, "bits": 7, "voltage": 0.5}, {"drive": {"active_lines": 64}}),
+    "r2r_dac": example({"bits": 6, "voltage": 0.5, "resistance": 10e3, "load": 1e-14}),
+    "ramp_adc": example({"bits": 6}),
+    "random_generator": example({"bits": 8}),
     "register": example({"bits": 8}),
     "register_file": example({"size": 4096, "word": 64}),
     "relu": example({"bits": 8}),
-    "resistive_array": example(
-        ARRAY,
-        {
-            "read": {"active_rows": 64, "columns": 128, **SENSE},
-            "read_transposed": {"active_columns": 64, "rows": 128, **SENSE},
-            "write_row": {**PULSES, "mean_conductance": 2e-6},
-        },
-    ),
+    "resistive_array": example(ARRAY, ANALOG),
     "row_decoder": example({"rows": 128, "load": 1e-14}),
+    "router": example({"ports": 5, "flit_bits": 64}),
+    "sample_hold": example({"bits": 8, "voltage": 0.5}, zero={"leakage"}),
     "sar_adc": example({"bits": 6}),
     "shift_add": example({"adc_bits": 6, "input_bits": 8}),
+    "softmax": example({"bits": 8}, {"normalise": {"values": 10}}),
+    "sram_6t_array": example({"rows": 128, "columns": 128}, {"read": SRAM_READ}),
+    "sram_8t_array": example(
+        {"rows": 128, "columns": 128},
+        {"read": SRAM_READ, "read_transposed": {"active_columns": 64, "rows": 128, "sense_time": 1e-9}},
+    ),
     "sram_buffer": example({"size": 65536, "word": 64}),
     "sram_cim_array": example(
         {"rows": 128, "columns": 128},
         {"read": {"active_rows": 64, "stored_ones": 0.5, "columns": 128, "sense_time": 1e-9}},
     ),
+    "stochastic_pulse_generator": example({"lines": 128, "bits": 8}),
+    "survey_adc": example({"bits": 8}),
     "switch_matrix": example({"lines": 128, "voltage": 0.5, "load": 1e-14}, {"drive": {"active_lines": 64}}),
+    "transfer_unit": example({"hidden_bits": 16, "reading_bits": 8}, {"transfer": {"fired": 0.1}}),
     "update_control": example({"value_bits": 8, "pulse_bits": 6}),
     "write_driver": example({"lines": 128, "voltage": 4.0, "load": 1e-14}, {"pulse": {"lines_driven": 128}}),
 }
@@ -200,9 +256,9 @@ def test_names_the_sources_that_it_rests_on(name):
 
 
 def test_leakage_grows_with_temperature():
-    """Every leakage in the table comes from off-currents, which grow several times from 300 to 400 K."""
+    """Leakages come from off-currents, which grow several times from 300 to 400 K, but for refresh at a fixed rate."""
     hot = load_technology("22nm", temperature=400.0)
-    for name in NAMES:
+    for name in set(NAMES) - {"edram_buffer", "survey_adc"}:
         if "leakage" not in EXAMPLES[name].zero:
             assert instance(name).leakage(hot) > 2 * instance(name).leakage(TECH), name
 

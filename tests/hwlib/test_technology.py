@@ -69,11 +69,32 @@ def test_junctions_are_the_sources(name, roadmap, junction, sidewall):
     assert tech.channel_capacitance == pytest.approx(sidewall / 5, rel=1e-3)  # 0.5 against 2.5 in the source
 
 
-def test_currents_are_linear_between_the_ends():
+def test_currents_between_the_ends():
     # Table: 22 nm LSTP on-current n 791.9 A/m at 300 K and 501.7 A/m at 400 K; off-current n 1e-4 and 2.139e-3 A/m.
+    # On-currents linear in temperature, off-currents exponential: 1e-4 x 21.39^0.25 = 2.1506e-4 (five digits).
     tech = load_technology("22nm", temperature=np.array([300.0, 325.0, 400.0]))
     assert tech.on_current_n == pytest.approx([791.9, 0.75 * 791.9 + 0.25 * 501.7, 501.7], rel=1e-12)
-    assert tech.off_current_n == pytest.approx([1e-4, 0.75e-4 + 0.25 * 2.139e-3, 2.139e-3], rel=1e-12)
+    assert tech.off_current_n == pytest.approx([1e-4, 2.1506e-4, 2.139e-3], rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "roadmap"), EVERY)
+def test_off_currents_grow_by_a_constant_factor_per_kelvin(name, roadmap):
+    tech = load_technology(name, roadmap, temperature=np.linspace(300.0, 400.0, 5))
+    for current in (tech.off_current_n, tech.off_current_p):
+        ratios = current[1:] / current[:-1]
+        assert ratios == pytest.approx(np.full(4, ratios[0]), rel=1e-12)  # exact but for rounding
+        assert ratios[0] > 1
+
+
+def test_corners_choose_of_what_has_a_spread():
+    spread = {"low": 1.0, "typical": 2.0, "high": 5.0}
+    for corner, value in spread.items():
+        tech = load_technology("22nm", corner=corner)
+        assert tech.at_corner(spread) == value
+        assert tech.at_corner(3.0) == 3.0
+    assert load_technology("22nm").corner == "typical"
+    with pytest.raises(UnknownName, match="did you mean 'high'"):
+        load_technology("22nm", corner="hihg")
 
 
 def test_wires_warm_up():

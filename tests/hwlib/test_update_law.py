@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwlib.devices.device import Linear, NonlinearityLabel, SoftBounds
-from hwlib.devices.update_law import GAP_PER_LABEL, affine_coefficients, apply_pulses, curvature, gap
+from hwlib.devices.laws import (
+    AFFINE,
+    ExponentialStep,
+    Linear,
+    LinearStep,
+    NonlinearityLabel,
+    PiecewiseStep,
+    PowerStep,
+    SoftBounds,
+)
+from hwlib.devices.stepwise import apply_law, factors, table_factor
+from hwlib.devices.update_law import GAP_PER_LABEL, NotAffine, affine_coefficients, apply_pulses, curvature, gap
 from hwlib.provenance import record
 
 labels = st.floats(-9, 9)
@@ -18,7 +28,18 @@ LAWS = [
     NonlinearityLabel(up=-2, down=1),
     NonlinearityLabel(up=0, down=0),
     Linear(),
+    Linear(step_down=0.7),
     SoftBounds(),
+    SoftBounds(low=-0.75, high=1.25),
+    LinearStep(slope_up=0.4, slope_down=0.7, low=-0.83, high=1.17),
+]
+STEPWISE = [
+    ExponentialStep(
+        amplitude_up=8.1e-4, amplitude_down=0.36833, rate_up=12.4, rate_down=12.8, scale=0.244, shift=0.2425
+    ),
+    ExponentialStep(amplitude_up=-27.2, amplitude_down=-2.2, rate_up=2.5, rate_down=2.5, scale=-1, low=0, high=2),
+    PowerStep(exponent_up=1.5, exponent_down=0.5, step_up=0.8),
+    PiecewiseStep(nodes_up=(1.5, 1, 0.2), nodes_down=(0.1, 1)),
 ]
 
 
@@ -108,9 +129,10 @@ def test_soft_bounds_recursion(w, n):
     assert pulses(SoftBounds(), 20, w, -n) == pytest.approx(down, abs=1e-12)
 
 
-@given(label=st.floats(-5, 5), w=st.floats(-0.5, 0.5), n=st.integers(0, 4))
+@given(label=st.floats(-5, 5), w=st.floats(-0.4, 0.4), n=st.integers(0, 4))
 def test_equal_labels_are_symmetric(label, w, n):
-    """Up and down share one curve, so a weight goes up and comes back (away from the ends: nothing is clipped)."""
+    """Up and down share one curve, so a weight goes up and comes back (away from the ends, nothing is clipped: at label
+    5 four pulses multiply the distance from the end by exp(4 / (64 0.1924)) = 1.38)."""
     law = NonlinearityLabel(up=label, down=label)
     assert pulses(law, 64, pulses(law, 64, w, n), -n) == pytest.approx(w, abs=1e-11)
 
@@ -168,3 +190,89 @@ def test_leaving_the_published_labels_is_noted():
     with record() as notes:
         curvature(9.5)
     assert any("9.5" in text for text in notes.extrapolations)
+
+
+# --- laws of a step
+
+
+def one_pulse(law, v, up, step):
+    """Published recursion of one pulse (Rasch et al. 2021), in the law's own units, in plain Python."""
+    if isinstance(law, Linear):
+        size = 1
+    elif isinstance(law, SoftBounds):
+        size = 1 - v / law.high if up else 1 - v / law.low
+    elif isinstance(law, LinearStep):
+        size = 1 - law.slope_up * v / law.high if up else 1 - law.slope_down * v / law.low
+    elif isinstance(law, ExponentialStep):
+        z = 2 * law.scale * v / (law.high - law.low) + law.shift
+        up_size, down_size = law.amplitude_up * np.exp(law.rate_up * z), law.amplitude_down * np.exp(-law.rate_down * z)
+        size = max(0, 1 - (up_size if up else down_size))
+    elif isinstance(law, PowerStep):
+        u = (law.high - v) / (law.high - law.low)
+        size = u**law.exponent_up if up else (1 - u) ** law.exponent_down
+    else:
+        nodes = law.nodes_up if up else law.nodes_down
+        size = np.interp(v, np.linspace(law.low, law.high, len(nodes)), nodes)
+    moved = v + step * law.step_up * size if up else v - step * law.step_down * size
+    return min(max(moved, law.low), law.high)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS if law.law != "nonlinearity_label"] + STEPWISE, ids=str)
+@given(w=st.floats(-1, 1), n=st.integers(-12, 12))
+def test_every_law_of_a_step_is_the_published_recursion(law, w, n):
+    """Closed form or vectorised loop against the recursion in the publication's units; 1e-12 for rounding,
+    but the power law multiplies it by the slope of u^0.5 near 0: 1e-9."""
+    states, middle, half = 20, (law.low + law.high) / 2, (law.high - law.low) / 2
+    v = middle + half * w
+    for _ in range(abs(n)):
+        v = one_pulse(law, v, n > 0, (law.high - law.low) / states)
+    found = apply_law(law, states, w, n)
+    assert found == pytest.approx((v - middle) / half, abs=1e-7 if law.law == "power_step" else 1e-11)
+
+
+@pytest.mark.parametrize("law", LAWS + STEPWISE, ids=str)
+def test_many_cells_equal_one_at_a_time(law):
+    rng = np.random.default_rng(2)
+    w, n, deviation = rng.uniform(-1, 1, 40), rng.integers(-9, 10, 40), rng.normal(0, 0.2, 40)
+    together = apply_law(law, 30, w, n, deviation)
+    one_by_one = [apply_law(law, 30, *cell) for cell in zip(w, n, deviation, strict=True)]
+    np.testing.assert_allclose(together, one_by_one, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("law", STEPWISE, ids=str)
+def test_a_law_without_closed_form_is_refused_by_name(law):
+    with pytest.raises(NotAffine, match=f"{law.law} has no closed form, .* trained on: {', '.join(AFFINE)}"):
+        affine_coefficients(law, 20)
+
+
+def test_soft_bounds_and_linear_are_linear_steps():
+    """Slopes of 1 and 0, by definition."""
+    ends = {"low": -0.75, "high": 1.25}
+    soft = affine_coefficients(SoftBounds(**ends), 20)
+    assert soft == pytest.approx(affine_coefficients(LinearStep(slope_up=1, slope_down=1, **ends), 20), rel=1e-14)
+    linear = affine_coefficients(Linear(**ends), 20)
+    assert linear == pytest.approx(affine_coefficients(LinearStep(slope_up=0, slope_down=0, **ends), 20), rel=1e-14)
+
+
+def test_symmetry_point_of_an_off_centre_range():
+    """Equal steps up and down at v = 0, which is w = -0.25 in a range from -0.75 to 1.25 (middle 0.25, half 1)."""
+    up, down = factors(SoftBounds(low=-0.75, high=1.25), 0.0, -0.75, 1.25)
+    assert up == down == 1
+    w = 0.6
+    for _ in range(4000):
+        w = apply_law(SoftBounds(low=-0.75, high=1.25), 1000, w, 1)
+        w = apply_law(SoftBounds(low=-0.75, high=1.25), 1000, w, -1)
+    assert w == pytest.approx(-0.25, abs=2 / 1000)  # one step
+
+
+def test_log_normal_spread_scales_the_step():
+    """A deviation of ln 2 doubles the step of 2/100."""
+    law = Linear(log_normal=True, device_to_device=0.5)
+    assert apply_law(law, 100, 0.0, 1, np.log(2)) == pytest.approx(0.04, rel=1e-12)
+
+
+@given(position=st.floats(0, 1))
+def test_table_is_straight_between_nodes(position):
+    nodes = (0.3, 2.0, 1.0, 0.0)
+    expected = np.interp(position, np.linspace(0, 1, 4), nodes)
+    assert table_factor(np.array(position), nodes) == pytest.approx(expected, abs=1e-12)

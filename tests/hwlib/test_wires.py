@@ -1,13 +1,16 @@
-"""Repeated wires, buses and H-trees."""
+"""Repeated wires, buses, H-trees and meshes."""
 
 import itertools
 
 import numpy as np
 import pytest
 
+from hwlib.components.buffers import RegisterFile
 from hwlib.components.interconnect import Bus, HTree, line, repeated_delay, wire_cost
+from hwlib.components.mesh import Mesh, Router
 from hwlib.technology import load_technology, technology_names
 from hwlib.technology.gates import d_flip_flop, inverter
+from hwlib.technology.logic import logic
 
 TECH = load_technology("22nm")
 EVERY = list(itertools.product(technology_names(), ("hp", "lstp")))
@@ -121,3 +124,40 @@ def test_a_longer_tree_costs_more():
         figures = [figure(tree) for tree in trees]
         assert figures == sorted(figures)
         assert figures[0] < figures[-1]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 4), (3, 5), (8, 8)])
+def test_mean_distance_is_that_of_all_pairs(rows, columns):
+    # by enumeration, without the formula
+    def mean(count):
+        return np.mean([abs(i - j) for i in range(count) for j in range(count)])
+
+    assert Mesh(rows, columns, 1e-3, 1e-3, 32).mean_distance == pytest.approx((mean(columns), mean(rows)))
+
+
+def test_mesh_by_hand():
+    # 2 x 2 units of 1 mm x 2 mm: half a link each way on average, 0.5 mm + 1 mm, and two routers; 4 links each way
+    # and direction, 2 x (2 x 1 mm + 2 x 2 mm) = 12 mm
+    mesh = Mesh(2, 2, 1e-3, 2e-3, 32)
+    router, links = mesh.router.route(TECH), Bus(1.5e-3, 32).transfer(TECH)
+    assert mesh.transfer(TECH).energy == pytest.approx(2 * router.energy + links.energy)
+    assert mesh.transfer(TECH).latency == pytest.approx(2 * 3e-9 + links.latency)  # three clock periods each
+    assert mesh.area(TECH) == pytest.approx(4 * mesh.router.area(TECH) + Bus(12e-3, 32).area(TECH))
+    assert mesh.leakage(TECH) == pytest.approx(4 * mesh.router.leakage(TECH) + Bus(12e-3, 32).leakage(TECH))
+    assert mesh.cycle_time(TECH) == 1e-9
+
+
+def test_a_mesh_of_one_is_a_router():
+    alone = Mesh(1, 1, 1e-3, 1e-3, 32)
+    assert alone.area(TECH) == alone.router.area(TECH)
+    assert alone.transfer(TECH).energy == pytest.approx(alone.router.route(TECH).energy)
+
+
+def test_router_by_hand():
+    # five queues of four flits; five outputs of four 2:1 multiplexers of three NANDs a bit, and 12 NANDs a request
+    router, queue = Router(5, 32), RegisterFile(128, 32)
+    gates = logic(TECH, 5 * (3 * 32 * 4 + 12 * 5), 0)
+    assert router.area(TECH) == pytest.approx(5 * queue.area(TECH) + gates.area)
+    one_output = logic(TECH, (3 * 32 * 4 + 12 * 5) / 4, 0).energy
+    stored = queue.write(TECH).energy + queue.read(TECH).energy
+    assert router.route(TECH).energy == pytest.approx(stored + one_output)

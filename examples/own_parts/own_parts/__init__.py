@@ -1,0 +1,1 @@
+"""A component and a device that live outside the library."""

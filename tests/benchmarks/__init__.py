@@ -1,0 +1,1 @@
+"""Benchmarks: each prints seconds of CPU time."""
