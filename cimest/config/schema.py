@@ -69,7 +69,10 @@ class Adc(Section):
 class WeightGradient(Section):
     """The unit that multiplies stored activations by streamed errors."""
 
-    unit: Literal["sram_cim"] = "sram_cim"
+    unit: Literal["sram_cim", "digital"] = Field(
+        "sram_cim", description="SRAM compute-in-memory arrays, or multipliers that skip zeros and are exact"
+    )
+    lanes: int = Field(1024, ge=1, description="multipliers of a digital unit; what follows is for sram_cim")
     rows: int = Field(128, ge=2, le=4096)
     columns: int = Field(128, ge=2, le=4096)
     arrays: Count | Literal["auto"] = Field(

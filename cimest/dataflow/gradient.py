@@ -1,4 +1,4 @@
-"""The weight-gradient pass: stored activations times streamed errors in SRAM arrays, and where the sums live."""
+"""The weight-gradient pass: activations times errors in SRAM arrays or multipliers, and where the sums live."""
 
 from __future__ import annotations
 
@@ -17,7 +17,33 @@ PASS = "weight_gradient"
 
 
 def weight_gradient(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
-    """Weight gradient of one layer for one sample.
+    """Weight gradient of one layer for one sample, by the unit that the chip has."""
+    if design.chip.weight_gradient.unit == "digital":
+        yield from multiplied(design, placement, activity)
+    else:
+        yield from in_memory(design, placement, activity)
+    yield from centring(design, placement)
+
+
+def multiplied(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Weight gradient by multipliers.
+
+    A square block of gradients stays in the lanes while the positions of an image stream past it, then joins its
+    running sum in the gradient buffer. A product with a zero is skipped, which saves energy and no time.
+    """
+    layer, name, lanes = placement.layer, placement.layer.name, design.chip.weight_gradient.lanes
+    slots = layer.macs / lanes
+    executed = {"executed": (1 - activity.input_zeros) * (1 - activity.error_zeros)}
+    yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
+    edge = np.sqrt(lanes)
+    streamed = layer.macs / edge * (design.chip.input_bits + design.chip.error_bits)
+    yield from move(design, name, PASS, "global_buffer", "read", streamed)
+    yield from operands(design, placement, 1)
+    yield from sums(design, placement, 1)
+
+
+def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Weight gradient by SRAM arrays.
 
     The bits of the activations are written into the cells: positions along the rows, channels and
     bits along the columns. For each kernel position and output channel an error vector is applied to
@@ -66,7 +92,6 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
     flipped = {"flipped": 2 * activity.input_ones * (1 - activity.input_ones)}
     written_in = rows * unit.columns / chip.bus_bits
     yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
-    yield from centring(design, placement)
     yield from operands(design, placement, 1 if once else layer.kernel_positions)
     yield from sums(design, placement, loads)
 

@@ -23,6 +23,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dataflow.activations": ("dram", "buffer"),
     "dataflow.overlap": (False, True),
     "chip.mapping": ("unrolled", "kernel_position"),
+    "chip.weight_gradient.unit": ("sram_cim", "digital"),
 }
 """What is tried one by one: key path to its values."""
 

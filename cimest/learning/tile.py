@@ -154,6 +154,8 @@ class AnalogTile:
     def _product(self, x: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, fan-out)."""
         unit = self.chip.weight_gradient
+        if unit.unit == "digital":
+            return x.astype(np.float64).T @ errors.astype(np.float64)
         edges = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
         longest = int(np.diff(edges).max())
         low, high = converter.codes(unit.adc_bits, signed=False)

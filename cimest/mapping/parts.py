@@ -23,6 +23,7 @@ from hwlib.components.drivers import SwitchMatrix, WriteDriver
 from hwlib.components.interconnect import HTree
 from hwlib.components.multiplier import MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
+from hwlib.components.outer_product import OuterProductUnit
 from hwlib.components.pooling import MaxPool as MaxPoolUnit
 from hwlib.components.pulse_generator import PulseGenerator
 from hwlib.components.shift_add import ShiftAdd
@@ -174,16 +175,18 @@ def _h_tree(leaves: Real, side: Real, bits: Real) -> Component:
 def gradient_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str, Part]:
     """The weight-gradient unit."""
     unit = chip.weight_gradient
+    buffer = {"gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip")}
+    if unit.unit == "digital":
+        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, gradient_bits, unit.lanes)
+        return {"outer_product": Part(multipliers, 1, "macro")} | buffer
     arrays = gradient_arrays(network, chip)
     converters = arrays * np.ceil(unit.columns / unit.columns_per_adc)
     shift_add = ShiftAdd(adc_bits=unit.adc_bits, input_bits=chip.error_bits - 1)
-    buffer = SramBuffer(size=unit.buffer, word=chip.bus_bits)
-    return {
+    return buffer | {
         "gradient_array": Part(SramCimArray(rows=unit.rows, columns=unit.columns), arrays, "macro"),
         "gradient_adc": Part(adc(unit.adc_kind, unit.adc_bits), converters, "macro"),
         "gradient_shift_add": Part(shift_add, converters, "macro"),
         "gradient_accumulator": Part(Accumulator(bits=gradient_bits), converters, "macro"),
-        "gradient_buffer": Part(buffer, 1, "chip"),
     }
 
 

@@ -94,8 +94,13 @@ def cost(result: dict[str, Any]) -> list[Merit]:
     metrics = result["metrics"]
     chip = metrics["energy_per_sample_by_boundary_j"]["chip"]
     power = metrics["power_w"]
+    low, high = (pretty(result["spread"][corner]["system"], "J") for corner in ("low", "high"))
     return [
-        Merit("Energy per sample", pretty(metrics["energy_per_sample_j"], "J"), f"chip alone {pretty(chip, 'J')}"),
+        Merit(
+            "Energy per sample",
+            pretty(metrics["energy_per_sample_j"], "J"),
+            f"chip alone {pretty(chip, 'J')}; {low} to {high} within the spread of the data",
+        ),
         Merit("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
         Merit(
             "Latency per sample",

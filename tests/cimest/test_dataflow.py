@@ -83,6 +83,26 @@ def test_weight_gradient_counts_by_hand():
     assert total(actions, "gradient_array", "write_row", "conv") == 16
 
 
+def test_a_digital_unit_multiplies_each_pair_once():
+    chip = {"array": {"rows": 8, "columns": 4}, "weight_gradient": {"unit": "digital", "lanes": 4}}
+    actions = actions_of(experiment(chip=chip, training={"batch": 10}), TINY, "sgd")
+    # Four products at a time: 16 positions of 18 x 3 weights, one of 12 x 5.
+    assert total(actions, "outer_product", "accumulate", "conv") * 4 == 16 * 54
+    assert total(actions, "outer_product", "accumulate", "fc") * 4 == 60
+    assert not any(row.part.startswith("gradient_a") for row in actions)
+    # A block of 2 x 2 gradients needs 2 activations and 2 errors of 8 bits for each four products.
+    streamed = total(actions, "global_buffer", "read", "fc", "weight_gradient") * exp_word()
+    assert streamed == pytest.approx(60 / 2 * 16 + 12 * 8 + 5 * 8)
+    # Nothing but the last share of sums leaves the gradient buffer: one read and one write for each image.
+    bits = total(actions, "gradient_buffer", "write", pass_="weight_gradient") * 1024
+    assert bits == pytest.approx((54 + 60) * 16)
+
+
+def exp_word() -> int:
+    """Bits of a word of the global buffer."""
+    return experiment().chip.global_buffer.word_bits
+
+
 def test_update_counts_by_hand():
     actions = step(rule="momentum")
     assert total(actions, "update_control", "convert") == pytest.approx((54 + 60) / 10)

@@ -334,3 +334,11 @@ def test_the_tool_learns_digits():
     chosen = experiment(network={"name": "lenet5"}, epochs=3, batch=20, rate=0.03)
     history = Trainer(chosen, NETWORKS.get("lenet5")((1, 28, 28), 10), data, True).run()
     assert history[-1].test_accuracy > 0.85
+
+
+def test_a_digital_weight_gradient_is_the_centred_product_of_the_codes():
+    x, delta = operands()
+    gradient = tile(weight_gradient={"unit": "digital"}).weight_gradient(x, delta)
+    centred = x - x.mean(axis=0)
+    exact = centred.T @ delta.codes.astype(float) * delta.scale
+    np.testing.assert_allclose(gradient, exact, rtol=1e-5, atol=1e-3)  # single precision of sums of some thousands
