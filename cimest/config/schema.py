@@ -64,6 +64,7 @@ class Adc(Section):
     range: Literal["calibrated", "full"] = Field(
         "calibrated", description="full scale from measured partial sums, or from the largest possible one"
     )
+    noise: float = Field(0.0, ge=0, le=10, description="thermal noise of a conversion, standard deviation in steps")
 
 
 class WeightGradient(Section):

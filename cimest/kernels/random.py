@@ -13,9 +13,10 @@ ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 PARITY = 0x1BD11BDA
 """Constants of Threefry2x32 (Salmon et al. 2011)."""
 
-ROUNDING, NOISE, DEVICE, START = range(4)
-"""Streams of a tile: rounding of pulses, noise of writes, device-to-device spread, first weights."""
-STREAMS = 4
+ROUNDING, NOISE, DEVICE, START, CONVERSION = range(5)
+"""Streams of a tile: rounding of pulses, noise of writes, device-to-device spread, first weights, noise of ADCs."""
+STREAMS = 8
+"""Numbers kept free for the streams of a tile."""
 
 UNIT = np.float32(2.0**-24)
 """Spacing of uniform numbers: single precision holds 24 bits exactly."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from cimest.config.schema import Chip
 from cimest.kernels import backend
-from cimest.kernels.random import DEVICE, START, normal, uniform
+from cimest.kernels.random import CONVERSION, DEVICE, START, normal, uniform
 from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.learning import converter
 from cimest.mapping.blocks import column_edges, gradient_edges, row_edges
@@ -83,6 +83,7 @@ class AnalogTile:
     clipped: dict[str, int] = field(init=False, default_factory=dict)
     converted: dict[str, int] = field(init=False, default_factory=dict)
     time: int = field(init=False, default=0)
+    reads: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
@@ -129,8 +130,23 @@ class AnalogTile:
                 low, high = converter.codes(adc.bits, signed=True)
                 self.converters[verb] = Quantiser(float(np.diff(edges).max()) / max(high, 1), low, high)
         y, clipped = self.kernels.bit_serial_mvm(x, weights, edges, self.converters[verb])
+        if adc.noise:
+            y += np.float32(self._noise(verb, adc.noise, len(edges) - 1)) * self._draw(y.shape)
         self._count(verb, clipped, len(x) * self.cycles[verb] * weights.shape[1] * (len(edges) - 1))
         return y
+
+    def _noise(self, verb: str, noise: float, blocks: int) -> float:
+        """Standard deviation of an output whose every conversion has a thermal noise of so many steps.
+
+        Conversions are independent and enter with the weight of their bit, so their variances add; drawing them
+        once at the output is exact where noise passes the rounding unchanged (our choice: as if it came after).
+        """
+        bits, signs = (self.chip.input_bits, 1) if verb == "forward" else (self.chip.error_bits - 1, 2)
+        return self.converters[verb].step * noise * (blocks * signs * (4.0**bits - 1) / 3) ** 0.5
+
+    def _draw(self, shape: tuple[int, ...]) -> np.ndarray:
+        self.reads += 1
+        return normal(Address(self.seed, self.reads, self.number), CONVERSION, (shape[0], shape[1]))
 
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.

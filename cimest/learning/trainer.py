@@ -221,6 +221,7 @@ class Trainer:
                     "weights": matrix.tile.weights,
                     "written": matrix.tile.written,
                     "time": matrix.tile.time,
+                    "reads": matrix.tile.reads,
                     "converters": {verb: list(adc) for verb, adc in matrix.tile.converters.items()},
                     "mean": matrix.mean,
                     "batches": matrix.batches,
@@ -239,7 +240,8 @@ class Trainer:
         self.census.operand_batches, self.census.update_batches = census["operand_batches"], census["update_batches"]
         for number, (matrix, saved) in enumerate(zip(self.model.matrices, state["tiles"], strict=True)):
             tile = matrix.tile
-            tile.weights, tile.written, tile.time = saved["weights"].copy(), saved["written"].copy(), saved["time"]
+            tile.weights, tile.written = saved["weights"].copy(), saved["written"].copy()
+            tile.time, tile.reads = saved["time"], saved["reads"]
             tile.converters = {verb: Quantiser(*adc) for verb, adc in saved["converters"].items()}
             matrix.mean, matrix.batches, matrix.scale = saved["mean"].copy(), saved["batches"], saved["scale"]
             self.states[number] = {name: np.array(value) for name, value in saved["rule"].items()}

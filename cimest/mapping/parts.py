@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -74,8 +74,8 @@ def adc_kinds() -> list[str]:
     return [name.removesuffix("_adc") for name in COMPONENTS.names() if name.endswith("_adc")]
 
 
-def adc(kind: str, bits: Real) -> Component:
-    """A converter of a kind.
+def adc(kind: str, bits: Real, noise: Real = 0.0) -> Component:
+    """A converter of a kind; its noise [steps] is priced where the component's model knows what it saves.
 
     Raises
     ------
@@ -86,7 +86,9 @@ def adc(kind: str, bits: Real) -> Component:
         return COMMON_ADCS[kind](bits=bits)
     if kind not in adc_kinds():
         raise UnknownName("kind of ADC", kind, adc_kinds())
-    return COMPONENTS.get(f"{kind}_adc")(bits=bits)  # type: ignore[call-arg]
+    found: Any = COMPONENTS.get(f"{kind}_adc")
+    usual = found(bits=bits)
+    return replace(usual, behaviour=replace(usual.behaviour, noise=noise)) if hasattr(usual, "behaviour") else usual
 
 
 def gradient_arrays(network: Network, chip: Chip) -> Real:
@@ -114,7 +116,7 @@ def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, lines: Real, other
     shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=chip.input_bits)
     return {
         f"{prefix}mux": Part(mux, arrays, "macro"),
-        f"{prefix}adc": Part(adc(choice.kind, choice.bits), converters, "macro"),
+        f"{prefix}adc": Part(adc(choice.kind, choice.bits, choice.noise), converters, "macro"),
         f"{prefix}shift_add": Part(shift_add, converters, "macro"),
     }
 

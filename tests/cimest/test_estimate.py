@@ -175,3 +175,14 @@ def test_every_kind_of_adc_can_be_priced(kind):
 def test_an_unknown_kind_of_adc_names_the_closest():
     with pytest.raises(UnknownName, match="did you mean 'flash'"):
         price_experiment(experiment(chip={"adc": {"kind": "flsh"}}))
+
+
+def test_a_noisier_converter_by_survey_is_cheaper():
+    """Its effective bits are fewer; the fits of flash and successive approximation do not know noise."""
+    spent = {}
+    for kind in ("survey", "sar"):
+        for noise in (0.0, 1.0):
+            priced = price_experiment(experiment(chip={"adc": {"kind": kind, "bits": 8, "noise": noise}}))
+            spent[kind, noise] = energies(priced.estimate)["macro"]
+    assert spent["survey", 1.0] < spent["survey", 0.0]
+    assert spent["sar", 1.0] == spent["sar", 0.0]

@@ -342,3 +342,21 @@ def test_a_digital_weight_gradient_is_the_centred_product_of_the_codes():
     centred = x - x.mean(axis=0)
     exact = centred.T @ delta.codes.astype(float) * delta.scale
     np.testing.assert_allclose(gradient, exact, rtol=1e-5, atol=1e-3)  # single precision of sums of some thousands
+
+
+@pytest.mark.parametrize("verb", ["forward", "backward"])
+def test_converter_noise_adds_the_variances_of_all_conversions(verb):
+    """Two row blocks, or two signs: variance step² noise² times two times the sum of 4^bit, to four standard errors."""
+    changes = {"adc": {"noise": 2.0}, "array": {"rows": 20, "columns": 128}}
+    noisy, quiet = tile(**changes), tile(**changes | {"adc": {"noise": 0.0}})
+    x, delta = operands(vectors=2000)
+    given = x if verb == "forward" else delta
+    scale = 1.0 if verb == "forward" else delta.scale
+    difference = (getattr(noisy, verb)(given) - getattr(quiet, verb)(given)) / scale
+    conversions = 2 * sum(4**bit for bit in range(8)) if verb == "forward" else 2 * sum(4**bit for bit in range(7))
+    expected = noisy.converters[verb].step * 2.0 * conversions**0.5
+    assert difference.std() == pytest.approx(expected, rel=4 / (2 * difference.size) ** 0.5)
+    assert abs(difference.mean()) < 4 * expected / difference.size**0.5
+    again = getattr(tile(**changes), verb)(given)
+    np.testing.assert_array_equal(again, getattr(tile(**changes), verb)(given))
+    assert not np.array_equal(getattr(noisy, verb)(given), again), "each read has its own noise"
