@@ -8,7 +8,7 @@ from hwlib.component import Real
 from hwlib.technology import Technology
 
 LINEAR_SELECTOR = 2.0
-"""Current at full over current at half the voltage where nothing but a resistance conducts."""
+"""Current at full over current at half the voltage where nothing but a resistance conducts, by definition."""
 
 
 def line_capacitance(tech: Technology, length: Real, cells: Real, terminal: Real) -> Real:

@@ -21,7 +21,7 @@ SLACK = 1.1
 """Delay of the repeaters over the shortest possible, given up for energy (peng2021neurosim_v2)."""
 
 STEPS = 8
-"""Most halvings of a repeater; at every node the slack ends them earlier."""
+"""Most halvings of a repeater (our choice of a bound); at every node the slack ends them earlier."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hwlib.technology import Technology
 from hwlib.technology.logic import path_delay
 
 CARRY_GATES, SUM_GATES = 2, 6
-"""NAND gates in a row from a full adder's carry to its carry, and from an operand to its sum, of its nine."""
+"""Counted: NAND gates in a row from a full adder's carry to its carry, and from an operand to its sum, of its nine."""
 
 
 @component("multiplier")

@@ -15,7 +15,7 @@ from hwlib.provenance import uses
 from hwlib.technology import Technology
 
 GATES_PER_INVERSION = 4
-"""NAND gates of an exclusive-or."""
+"""NAND gates of an exclusive-or, counted."""
 
 
 @component("transfer_unit")

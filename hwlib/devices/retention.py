@@ -22,7 +22,7 @@ from hwlib.devices.statistics import (
 from hwlib.provenance import check_range
 
 SMALLEST_RATIO = 1e-7
-"""Floor of the conductance over the largest one, which keeps logarithms finite (Rasch et al. 2021)."""
+"""Floor of the conductance over the largest one, which keeps logarithms finite (rasch2021toolkit)."""
 
 
 def polynomial(coefficients: tuple[float, ...], ratio: Real) -> Real:

@@ -13,7 +13,7 @@ from hwlib.provenance import uses
 from hwlib.technology.technology import ALPHA, Technology
 
 LINEAR_REGION = 0.2
-"""Resistance of a transistor that passes a small voltage, over its effective resistance in switching."""
+"""Resistance of a transistor that passes a small voltage, over its effective one in switching (neurosim_v2_1)."""
 
 _MINIMUM_WIDTH = 2.0
 """Drawn width of a minimum n-type transistor, in F."""
