@@ -30,7 +30,7 @@ ENCODINGS = {
     "differential_pair": Encoding(cells_per_weight=2, reference_lines=0, source="mackin2022programming"),
     "two_pairs": Encoding(cells_per_weight=4, reference_lines=0, source="mackin2022programming"),
 }
-"""By definition: one cell against a shared reference; G+ - G-; and F (G+ - G-) + (g+ - g-), of which F is made by longer reads."""
+"""By definition: one cell against a shared reference; G+ - G-; and F (G+ - G-) + (g+ - g-), F made by longer reads."""
 
 
 def load_encoding(name: str) -> Encoding:

@@ -18,8 +18,8 @@ MULTIPLIERS = 2
 """Multipliers, so that f c and i g are made at once (our choice)."""
 
 BACKWARD_PRODUCTS = 16
-"""Counted, of one cell: three each for the errors of o, of c (through tanh), of i, of f and of g, each an error times a value
-times a slope, s(1 - s) or 1 - t²; one for the error of the former c."""
+"""Counted, of one cell: three each for the errors of o, of c (through tanh), of i, of f and of g, each an error times a
+value times a slope, s(1 - s) or 1 - t²; one for the error of the former c."""
 
 
 @component("lstm_gates")

@@ -37,8 +37,8 @@ LABEL_MAX = 9.0
 """Largest label for which the published table gives a curve (neurosim_v2_1)."""
 
 GROWTH_MAX = 80.0
-"""Our choice: the exponent after which a growing step has reached the bound from any start: exp(80) times the spacing of
-doubles near 1 is far above the range 2, and exp(80) is still a float32."""
+"""Our choice: the exponent after which a growing step has reached the bound from any start: exp(80) times the spacing
+of doubles near 1 is far above the range 2, and exp(80) is still a float32."""
 
 CLOSEST_TO_ONE_PULSE = 1 - 1e-6
 """Soft bounds with 2 states cover the distance to the bound in one pulse, an infinite rate; they stop short

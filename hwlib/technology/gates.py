@@ -34,7 +34,7 @@ CELL_HEIGHT = 28.0
 """Height of a standard cell, in F (neurosim_v2_1)."""
 
 _PN_GAP_AND_ENDS = 3.5 + 3.6
-"""Part of the cell height that no transistor can take, in F."""
+"""Part of the cell height that no transistor can take, in F (neurosim_v2_1)."""
 
 
 @dataclass(frozen=True)

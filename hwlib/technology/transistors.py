@@ -16,7 +16,7 @@ LINEAR_REGION = 0.2
 """Resistance of a transistor that passes a small voltage, over its effective one in switching (neurosim_v2_1)."""
 
 _MINIMUM_WIDTH = 2.0
-"""Drawn width of a minimum n-type transistor, in F."""
+"""Drawn width of a minimum n-type transistor, in F (neurosim_v2_1)."""
 
 
 def minimum_width(tech: Technology) -> float:
