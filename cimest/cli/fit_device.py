@@ -195,10 +195,10 @@ def draw(runs: Sequence[Run], fit: LawFit, path: Path) -> None:
         axes = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=(3, 1))
         for run, errors in zip(runs, fit.errors, strict=True):
             top, bottom = axes[:, 0 if run.up else 1]
-            top.plot(run.pulses, 1e6 * run.conductance, ".", color=COLOURS[run.up], markersize=2.5, alpha=0.6, mew=0)
-            top.plot(*_curve(run, fit), color="black", linewidth=0.8)
+            top.plot(run.pulses, 1e6 * run.conductance, ".", color=COLOURS[run.up], markersize=5, alpha=0.7, mew=0)
+            top.plot(*_curve(run, fit), color="black", linewidth=0.6, alpha=0.8)
             share = 100 * errors / (fit.high - fit.low)
-            bottom.plot(run.pulses[1:], share, ".", color=COLOURS[run.up], markersize=2.5, alpha=0.6, mew=0)
+            bottom.plot(run.pulses[1:], share, ".", color=COLOURS[run.up], markersize=5, alpha=0.7, mew=0)
         for column, word in enumerate(("up", "down")):
             axes[0, column].set_title(f"Pulses {word}: {fit.law.law.replace('_', ' ')}, {fit.states} states")
             axes[1, column].axhline(0, color="black", linewidth=0.5)

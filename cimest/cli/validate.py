@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for a figure of how circuits scale from 130 to 7 nm."
+)
 @json_option
-def validate(as_json: bool) -> None:
+def validate(out: Path | None, as_json: bool) -> None:
     """Show our numbers beside those of another tool and of published converters.
 
     The exit code is 0 whether rows hold or not.
@@ -23,6 +27,10 @@ def validate(as_json: bool) -> None:
     from cimest.validate import validate as compared
 
     rows = compared()
+    if out is not None:
+        from cimest.report.scaling import write
+
+        write(out)
     if as_json:
         print_json([row.plain() for row in rows])
     else:

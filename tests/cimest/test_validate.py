@@ -171,3 +171,11 @@ def test_table(rows, capsys):
 def test_unknown_option(capsys):
     assert main(["validate", "--loud"]) == 2
     assert "--loud" in capsys.readouterr().err
+
+
+def test_the_scaling_figure_shows_every_node_and_circuit(tmp_path):
+    assert main(["validate", "--json", "--out", str(tmp_path)]) == 0
+    drawn = (tmp_path / "scaling.svg").read_text()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".png", ".pdf"}
+    for text in ("Energy, LSTP", "Leakage, HP", "inverter", "wire 1 mm", "Node (nm)", "fJ", "µm²"):
+        assert text in drawn
