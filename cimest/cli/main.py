@@ -123,7 +123,9 @@ def _report(error: Exception, debug: bool) -> int:
     if _is_bad_input(error):
         click.echo(str(error), err=True)
         return BAD_INPUT
-    if not debug:
+    if isinstance(error, ConnectionError):
+        click.echo(str(error), err=True)
+    elif not debug:
         text = " ".join(str(error).split())
         message = f"{type(error).__name__}: {text}" if text else type(error).__name__
         click.echo(f"{message} (run again with --debug for the traceback)", err=True)

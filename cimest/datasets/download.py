@@ -53,7 +53,9 @@ def fetch(name: str, path: str | Path | None = None) -> Path:
         unpack = pooch.Untar(extract_dir=str(place.resolve())) if address.endswith(".tar.gz") else None
         try:
             pooch.retrieve(address, f"md5:{md5}", fname=address.rsplit("/", 1)[1], path=place, processor=unpack)
-        except (OSError, ValueError) as problem:  # no network, or a file that is not the official one
-            reason = str(problem).splitlines()[0][:200]
+        except OSError as problem:
+            reason = "no network" if "resolve" in str(problem) else type(problem).__name__
             raise ConnectionError(f"cannot download {address} ({reason}); put it into {place} by hand") from None
+        except ValueError:
+            raise ConnectionError(f"{address} is not the official file any more; put that into {place}") from None
     return place
