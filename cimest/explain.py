@@ -37,11 +37,11 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "metrics.latency_per_sample_s": ("sum of the exposed times of all passes", ("breakdown.pass.*.latency_s",)),
     "metrics.training_energy_j": (
-        "energy per sample × training images × epochs",
+        "energy per sample × training samples: whole batches of images × epochs",
         ("metrics.energy_per_sample_j", "experiment.training.epochs"),
     ),
     "metrics.training_time_s": (
-        "latency per sample × training images × epochs",
+        "latency per sample × training samples: whole batches of images × epochs",
         ("metrics.latency_per_sample_s", "experiment.training.epochs"),
     ),
     "metrics.area_mm2": ("sum over components", ("breakdown.component.*.area_mm2",)),
@@ -175,7 +175,11 @@ def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: 
     with provenance.record() as record:
         for row, cost in costs(chosen, priced.parts, priced.tech):
             each = cost.energy if quantity == "energy_j" else cost.latency
-            total = row.count * cost.energy if quantity == "energy_j" else duration(row, cost, priced.tech)
+            total = (
+                row.count * cost.energy
+                if quantity == "energy_j"
+                else duration(row, cost, priced.parts[row.part].component, priced.tech)
+            )
             terms.append(
                 {
                     "layer": row.layer,

@@ -86,9 +86,9 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
 
 
 def training_samples(experiment: Experiment) -> int:
-    """Images of the whole training: those of an epoch times the epochs."""
-    data = DATASETS.get(experiment.dataset.name)
-    return (experiment.dataset.train or data.train) * experiment.training.epochs
+    """Images of the whole training: those of an epoch's whole batches times the epochs."""
+    data, batch = DATASETS.get(experiment.dataset.name), experiment.training.batch
+    return (experiment.dataset.train or data.train) // batch * batch * experiment.training.epochs
 
 
 def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, Any]:
@@ -208,7 +208,9 @@ def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any
     data = DATASETS.get(experiment.dataset.name).load(
         experiment.dataset.path, experiment.dataset.train, experiment.dataset.test
     )
-    trainer = Trainer(experiment, build_network(experiment), data, resolve(experiment.dataflow).stacked)
+    schedule = resolve(experiment.dataflow)
+    stored_once = schedule.operand_writes == "once"
+    trainer = Trainer(experiment, build_network(experiment), data, schedule.stacked, stored_once)
     trainer.resume(out)
     interrupted = False
     with Progress(experiment, trainer, shown=not quiet) as progress:

@@ -45,6 +45,10 @@ class Design:
         """Arrays of the weight-gradient unit."""
         return self.parts["gradient_array"].count
 
+    def units(self, part: str, places: Real = 1) -> Real:
+        """Instances of a part that work side by side, at one of so many places. At least one."""
+        return np.maximum(1, self.parts[part].count / places)
+
     def conductance(self, fraction: Real) -> Real:
         """Conductance at a fraction of the device's range. [S]"""
         device = self.chip.device

@@ -28,17 +28,21 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
 def multiplied(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
     """Weight gradient by multipliers.
 
-    A square block of gradients stays in the lanes while the positions of an image stream past it, then joins its
-    running sum in the gradient buffer. A product with a zero is skipped, which saves energy and no time.
+    A square block of gradients stays in the lanes while the positions of an image stream past it, from the global
+    buffer (our choice: the unit has no buffer of its own), then joins its running sum in the gradient buffer. A
+    product with a zero is skipped, which saves energy and no time.
     """
-    layer, name, lanes = placement.layer, placement.layer.name, design.chip.weight_gradient.lanes
-    slots = layer.macs / lanes
-    executed = {"executed": (1 - activity.input_zeros) * (1 - activity.error_zeros)}
+    layer, name, chip = placement.layer, placement.layer.name, design.chip
+    lanes = chip.weight_gradient.lanes
+    edge = np.floor(np.sqrt(lanes))
+    slots = layer.positions * np.ceil(layer.fan_in / edge) * np.ceil(layer.fan_out / edge)
+    used = layer.macs / (slots * lanes)
+    executed = {"executed": used * (1 - activity.input_zeros) * (1 - activity.error_zeros)}
     yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
-    edge = np.sqrt(lanes)
-    streamed = layer.macs / edge * (design.chip.input_bits + design.chip.error_bits)
+    streamed = slots * edge * (chip.input_bits + chip.error_bits)
+    yield from fetches(design, placement)
     yield from move(design, name, PASS, "global_buffer", "read", streamed)
-    yield from operands(design, placement, 1)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", streamed)
     yield from sums(design, placement, 1)
 
 
@@ -58,7 +62,9 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     stored = layer.input[1] * layer.input[2] if once else layer.positions
     all_row_blocks, column_blocks = gradient_blocks(stored * images, layer.input[0], chip)
     row_blocks = all_row_blocks / images  # per sample
-    groups = unit.columns_per_adc
+    groups = np.ceil(
+        np.minimum(unit.columns, layer.input[0] * chip.input_bits) / np.ceil(unit.columns / unit.columns_per_adc)
+    )
     loads = np.ceil(all_row_blocks * column_blocks / design.gradient_arrays) / images
 
     vectors = layer.kernel_positions * layer.fan_out * design.error_cycles
@@ -73,10 +79,12 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
         "columns": columns,
         "sense_time": design.sense_time("gradient_adc"),
     }
+    yield Action(name, PASS, "gradient_driver", "drive", reads, in_time, {"active_lines": active})
     yield Action(name, PASS, "gradient_array", "read", reads, in_time, read)
     conversions = products * design.error_cycles * chip.input_bits
     yield Action(name, PASS, "gradient_adc", "convert", conversions, in_time)
     once_a_vector = in_time / design.error_cycles
+    yield Action(name, PASS, "gradient_mux", "select", reads / design.error_cycles, once_a_vector)
     yield Action(name, PASS, "gradient_shift_add", "shift_add", conversions, once_a_vector)
     # Sums of an activation's bit columns join one after the other, then those of other rows and images.
     yield Action(
@@ -88,12 +96,16 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
         in_time / design.error_cycles,
     )
 
-    rows = stored * (1 if once else layer.kernel_positions) * column_blocks
+    again, _ = repeats(design, placement)
+    rows = stored * (1 if once else layer.kernel_positions) * column_blocks * again
     flipped = {"flipped": 2 * activity.input_ones * (1 - activity.input_ones)}
     written_in = rows * unit.columns / chip.bus_bits
+    yield Action(name, PASS, "gradient_decoder", "decode", rows)  # its time is part of the row's write
     yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
-    yield from operands(design, placement, 1 if once else layer.kernel_positions)
-    yield from sums(design, placement, loads)
+    yield from fetches(design, placement)
+    yield from delivery(design, placement, 1 if once else layer.kernel_positions)
+    # A load of the arrays holds some of the channels, and touches the gradients of those only.
+    yield from sums(design, placement, loads * np.minimum(1, design.gradient_arrays / column_blocks))
 
 
 def centring(design: Design, placement: Placement) -> Iterator[Action]:
@@ -102,32 +114,48 @@ def centring(design: Design, placement: Placement) -> Iterator[Action]:
     Counters beside the unit add up the inputs of each row and the errors of each column as they pass.
     """
     layer = placement.layer
-    units = np.maximum(1, design.chip.bus_bits // design.chip.input_bits)
+    units, multipliers = design.units("centring"), design.units("centring_multiplier")
     counted = layer.positions * (layer.fan_in + layer.fan_out)
     corrected = layer.weights / design.batch
     yield Action(layer.name, PASS, "centring", "accumulate", counted, counted / units, pipelined=True, transfer=True)
-    unit, action, in_time = "centring_multiplier", "multiply_accumulate", corrected / units
+    unit, action, in_time = "centring_multiplier", "multiply_accumulate", corrected / multipliers
     yield Action(layer.name, PASS, unit, action, corrected, in_time, pipelined=True, transfer=True)
 
 
-def operands(design: Design, placement: Placement, writes: int) -> Iterator[Action]:
-    """Activations and errors on their way to the unit.
+def repeats(design: Design, placement: Placement) -> tuple[Real, Real]:
+    """How often activations and errors are needed.
 
-    A gradient that is cut into slices, to fit into its buffer, needs one of the operands again for
-    each slice; the smaller one is repeated.
+    A gradient that is cut into slices, to fit into its buffer, needs one of the operands again for each slice; the
+    smaller one is repeated.
     """
-    chip, name = design.chip, placement.layer.name
-    activations: Real = design.input_values(placement) * chip.input_bits
+    activations: Real = design.input_values(placement) * design.chip.input_bits
     errors = design.error_bits(placement)
     slices = design.gradient_slices(placement)
     repeat_activations = slices * activations + errors <= activations + slices * errors
-    fetched = activations * np.where(repeat_activations, slices, 1)[()]
-    streamed = errors * np.where(repeat_activations, 1, slices)[()]
-    spilled = (fetched + streamed) * design.spill()
+    return np.where(repeat_activations, slices, 1)[()], np.where(repeat_activations, 1, slices)[()]
+
+
+def operand_bits(design: Design, placement: Placement) -> tuple[Real, Real]:
+    """Bits of activations and of errors that the unit takes for one sample, repeats included."""
+    of_activations, of_errors = repeats(design, placement)
+    activations = design.input_values(placement) * design.chip.input_bits
+    return activations * of_activations, design.error_bits(placement) * of_errors
+
+
+def fetches(design: Design, placement: Placement) -> Iterator[Action]:
+    """What the global buffer could not keep comes back from DRAM."""
+    name = placement.layer.name
+    spilled = sum(operand_bits(design, placement)) * design.spill()
     yield from move(design, name, PASS, "dram", "read", spilled)
     yield from move(design, name, PASS, "global_buffer", "write", spilled)
-    yield from move(design, name, PASS, "global_buffer", "read", fetched * writes + streamed)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", fetched * writes + streamed)
+
+
+def delivery(design: Design, placement: Placement, writes: int) -> Iterator[Action]:
+    """Activations, `writes` times, and errors on their way from the global buffer to the unit."""
+    name = placement.layer.name
+    activations, errors = operand_bits(design, placement)
+    yield from move(design, name, PASS, "global_buffer", "read", activations * writes + errors)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", activations * writes + errors)
 
 
 def sums(design: Design, placement: Placement, loads: Real) -> Iterator[Action]:

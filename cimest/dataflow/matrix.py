@@ -28,6 +28,8 @@ class Direction:
     driven: str  # argument of the array's read: lines that are on
     sensed: str  # and lines that are sensed
     adc: Adc
+    register: str  # that holds each line's operand while its bits are applied
+    word: int  # bits of an operand
     cycles: int
     inputs: int
     outputs: int
@@ -50,6 +52,8 @@ def forward_direction(design: Design, placement: Placement, activity: LayerActiv
         driven="active_rows",
         sensed="columns",
         adc=design.chip.adc,
+        register="input_register",
+        word=design.chip.input_bits,
         cycles=design.chip.input_bits,
         inputs=placement.layer.fan_in,
         outputs=placement.layer.fan_out,
@@ -73,6 +77,8 @@ def backward_direction(design: Design, placement: Placement, activity: LayerActi
         driven="active_columns",
         sensed="rows",
         adc=design.chip.backward_adc,
+        register="error_register",
+        word=design.chip.error_bits,
         cycles=design.error_cycles,
         inputs=placement.layer.fan_out,
         outputs=placement.layer.fan_in,
@@ -95,8 +101,8 @@ def mux_groups(direction: Direction) -> Real:
 def products(design: Design, placement: Placement, activity: LayerActivity, direction: Direction) -> Iterator[Action]:
     """Actions of a layer's matrix-vector products, from driven lines to sums over all row blocks.
 
-    The lines of an array share few ADCs: for each group of lines all input bits are applied one
-    after the other, so that one shift-adder serves each ADC.
+    The lines of an array share few ADCs: for each group of lines all input bits are applied one after the other, so
+    that one shift-adder serves each ADC. Each line's register turns by one bit for each of them.
     """
     layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
     groups = mux_groups(direction)
@@ -107,6 +113,8 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
     active = direction.ones * direction.inputs / direction.in_blocks
     sensed = direction.outputs / direction.out_blocks / groups
     yield Action(name, pass_, direction.driver, "drive", reads, in_time * direction.cycles, {"active_lines": active})
+    lines = reads * direction.inputs / direction.in_blocks
+    yield Action(name, pass_, direction.register, "store", lines)  # while the array is read
     read = {
         direction.driven: active,
         direction.sensed: sensed,
@@ -126,7 +134,7 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
 def partial_sum_bits(design: Design, direction: Direction) -> Real:
     """Word of a sum over the row blocks of one tile."""
     inputs = np.ceil(direction.in_blocks / direction.along)
-    return direction.adc.bits + design.chip.input_bits + np.ceil(np.log2(inputs))
+    return direction.adc.bits + direction.word + np.ceil(np.log2(inputs))
 
 
 def traffic(
@@ -148,9 +156,7 @@ def traffic(
     spread = layer.positions * direction.inputs * word * direction.across
     arriving = fetched_bits * direction.across
     sum_bits = partial_sum_bits(design, direction)
-    collected = (
-        layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + design.chip.input_bits)
-    )
+    collected = layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + direction.word)
     yield from move(design, name, pass_, "global_buffer", "read", fetched_bits)
     yield from move(design, name, pass_, "chip_interconnect", "transfer", arriving)
     yield from move(design, name, pass_, "tile_buffer", "write", arriving, tiles)
@@ -160,7 +166,7 @@ def traffic(
         design, name, pass_, "chip_interconnect", "transfer", direction.results * direction.along * sum_bits
     )
     joined = direction.results * (direction.along - 1)
-    lanes = np.maximum(1, design.chip.bus_bits // sum_bits)
+    lanes = design.units("chip_accumulator")
     yield Action(name, pass_, "chip_accumulator", "accumulate", joined, joined / lanes, pipelined=True, transfer=True)
     yield from move(design, name, pass_, "global_buffer", "write", returned * word)
 
@@ -200,9 +206,9 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
 def digital(design: Design, placement: Placement) -> Iterator[Action]:
     """Centring (each output less its channel's mean, which it also updates), rectifier and pooling.
 
-    As many work side by side as the bus delivers.
+    As many work side by side as the bus delivers, which their number on the chip follows.
     """
-    units = np.maximum(1, design.chip.bus_bits // design.chip.input_bits)
+    units = design.units("centring")
     centred = 2 * design.output_values(placement)
     name = placement.layer.name
     yield Action(name, "forward", "centring", "accumulate", centred, centred / units, pipelined=True, transfer=True)
@@ -238,7 +244,7 @@ def overlap_add(design: Design, placement: Placement, direction: Direction) -> I
     layer, tiles = placement.layer, placement.tiles
     added = np.maximum(0, layer.positions * layer.fan_in - direction.results) * direction.along
     bits = partial_sum_bits(design, direction)
-    lanes = np.maximum(1, design.chip.tile.bus_bits // bits)
+    lanes = design.units("tile_accumulator", design.plan.tiles)
     yield Action(
         layer.name,
         "backward",

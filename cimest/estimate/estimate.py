@@ -9,7 +9,7 @@ import numpy as np
 
 from cimest.actions import PASSES, Action
 from cimest.mapping.parts import Part
-from hwlib.component import Cost, Real
+from hwlib.component import Component, Cost, Real
 from hwlib.technology import Technology
 
 Cell = tuple[str, str, str]
@@ -125,7 +125,7 @@ def price(
         cell = (row.layer, row.pass_, row.part)
         estimate.energy[cell] = estimate.energy.get(cell, 0.0) + row.count * cost.energy
         estimate.count[cell] = estimate.count.get(cell, 0.0) + row.count
-        time = duration(row, cost, tech)
+        time = duration(row, cost, parts[row.part].component, tech)
         if row.transfer:
             transfers[cell] = transfers.get(cell, 0.0) + time
         else:
@@ -169,11 +169,13 @@ def _stack(values: list[Real], axes: int) -> np.ndarray:
     return stacked.reshape(len(values), *(1,) * (axes + 1 - stacked.ndim), *stacked.shape[1:])
 
 
-def duration(row: Action, cost: Cost, tech: Technology) -> Real:
+def duration(row: Action, cost: Cost, component: Component, tech: Technology) -> Real:
     """Time that a row of the table takes. [s]
 
-    Pipelined actions start one in each clock cycle, so the latency of one is added once.
+    Pipelined actions start one in each clock cycle, or as often as the component can: one with a `cycle_time` has
+    stages, any other is free again when it has finished. The latency of one is added once.
     """
     if not row.pipelined:
         return row.serial * cost.latency
-    return row.serial / tech.clock + np.minimum(row.serial, 1) * cost.latency
+    free = component.cycle_time(tech) if hasattr(component, "cycle_time") else cost.latency
+    return row.serial * np.maximum(1 / tech.clock, free) + np.minimum(row.serial, 1) * cost.latency

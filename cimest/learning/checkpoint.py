@@ -19,9 +19,9 @@ TREE = "tree"
 """Entry of the file that holds, as JSON, all but the arrays; an array's place is a mapping {"array": its entry}."""
 
 
-def identity(experiment: Experiment, stacked_gradient: bool) -> str:
-    """A hash of all that a run depends on: the resolved experiment, how gradients are stacked, the version."""
-    parts = [experiment.model_dump_json(), str(stacked_gradient), cimest.__version__]
+def identity(experiment: Experiment, schedule: dict[str, bool]) -> str:
+    """A hash of all that a run depends on: the resolved experiment, how the weight gradient is formed, the version."""
+    parts = [experiment.model_dump_json(), json.dumps(schedule, sort_keys=True), cimest.__version__]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -79,8 +79,8 @@ class Model:
     ----------
     experiment : Experiment
     network : Network
-    stacked : bool
-        Whether arrays of the weight-gradient unit hold positions of more than one image.
+    stacked, stored_once : bool
+        See `Trainer`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class Model:
         If two layers with weights have no rectifier between them.
     """
 
-    def __init__(self, experiment: Experiment, network: Network, stacked: bool):
+    def __init__(self, experiment: Experiment, network: Network, stacked: bool, stored_once: bool):
         chip, training = experiment.chip, experiment.training
         check_rectified(network)
         self.network, self.input_bits = network, chip.input_bits
@@ -98,7 +98,9 @@ class Model:
         for layer in network.layers:
             if isinstance(layer, Conv):
                 number, bits = len(self.matrices), experiment.dataflow.gradient.bits
-                tile = AnalogTile(layer, chip, experiment.seed, number, training.initial_range, stacked, bits)
+                tile = AnalogTile(
+                    layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once
+                )
                 last = layer is network.matrices[-1]
                 # hidden layers: full scale of the codes is four root mean squares, so that few are clipped
                 target = OUTPUT_RANGE[training.loss] if last else 2.0**chip.input_bits / 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from cimest.kernels import backend
 from cimest.kernels.random import CONVERSION, DEVICE, START, normal, uniform
 from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.learning import converter
-from cimest.mapping.blocks import column_edges, gradient_edges, row_edges
+from cimest.mapping.blocks import column_edges, gradient_edges, row_edges, stored_edges
 from cimest.network import Conv
 from cimest.rules.normalise import stored
 from hwlib.devices import Device
@@ -68,6 +69,8 @@ class AnalogTile:
         Whether an array of the weight-gradient unit may hold positions of more than one image.
     gradient_bits : int
         Word in which the weight gradient of a batch is handed to the rule.
+    stored_once : bool
+        Whether the weight-gradient unit stores the input map once, or its part for each kernel position.
     """
 
     layer: Conv
@@ -77,6 +80,7 @@ class AnalogTile:
     initial_range: float
     stacked: bool
     gradient_bits: int
+    stored_once: bool = True
     weights: np.ndarray = field(init=False)
     written: np.ndarray = field(init=False)
     converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
@@ -172,21 +176,38 @@ class AnalogTile:
         unit = self.chip.weight_gradient
         if unit.unit == "digital":
             return x.astype(np.float64).T @ errors.astype(np.float64)
-        edges = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
-        longest = int(np.diff(edges).max())
+        images = len(x) // self.layer.positions
+        # In maps of equal size the shift moves the blocks' borders, not their number: one division stands for all.
+        if self.stored_once and self.layer.input[1:] != self.layer.output[1:]:
+            by_position = stored_edges(self.layer, images, unit.rows, self.stacked)
+            places = self.layer.input[1] * self.layer.input[2]
+            blocks = len(gradient_edges(images * places, unit.rows, None if self.stacked else places)) - 1
+        else:
+            whole = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
+            by_position, blocks = [whole] * self.layer.kernel_positions, len(whole) - 1
+        longest = max(int(np.diff(edges).max()) for edges in by_position)
         low, high = converter.codes(unit.adc_bits, signed=False)
         if longest <= high:
             # every count has a code of its own: the unit is exact, and so is this product of whole numbers
             return x.astype(np.float64).T @ errors.astype(np.float64)
         if self.measuring:
             if unit.adc_range == "calibrated":
-                self.converters["weight_gradient"] = converter.measured_counts(x, errors, edges, unit.adc_bits)
+                middle = by_position[len(by_position) // 2]
+                self.converters["weight_gradient"] = converter.measured_counts(x, errors, middle, unit.adc_bits)
             else:
                 self.converters["weight_gradient"] = Quantiser(longest / high, low, high)
-        gradient, clipped = self.kernels.weight_gradient(x, errors, edges, self.converters["weight_gradient"])
-        bits = self.chip.input_bits * self.cycles["backward"]
-        self._count("weight_gradient", clipped, (len(edges) - 1) * bits * x.shape[1] * errors.shape[1])
-        return gradient
+        channels, bits = self.layer.input[0], self.chip.input_bits * self.cycles["backward"]
+        parts = []
+        for same, group in groupby(enumerate(by_position), key=lambda entry: entry[1].tobytes()):
+            members = [number for number, _ in group]
+            columns = slice(members[0] * channels, (members[-1] + 1) * channels)
+            edges = np.frombuffer(same, dtype=np.int64)
+            part, clipped = self.kernels.weight_gradient(
+                np.ascontiguousarray(x[:, columns]), errors, edges, self.converters["weight_gradient"]
+            )
+            self._count("weight_gradient", clipped, blocks * bits * len(part) * errors.shape[1])
+            parts.append(part)
+        return np.concatenate(parts)
 
     def pulse(self, amount: np.ndarray, rounding: str) -> None:
         """Fire pulses at every cell: `amount` (fan-in, fan-out) of them, rounded to whole numbers."""

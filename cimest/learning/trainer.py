@@ -25,7 +25,7 @@ CALIBRATE_EVERY = 40
 weights as they grow, and a few per cent of the time)."""
 
 TEST_BATCH = 250
-"""Images that are tested together; the accuracy does not depend on it."""
+"""Images that are tested together; without noise of the converters the accuracy does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,11 @@ class Trainer:
         If there are fewer training images than a batch holds, or the network cannot be put on arrays.
     """
 
-    def __init__(self, experiment: Experiment, network: Network, data: Data, stacked_gradient: bool):
-        self.experiment, self.network, self.data, self.stacked_gradient = experiment, network, data, stacked_gradient
+    def __init__(
+        self, experiment: Experiment, network: Network, data: Data, stacked_gradient: bool, stored_once: bool = True
+    ):
+        self.experiment, self.network, self.data = experiment, network, data
+        self.schedule = {"stacked_gradient": stacked_gradient, "stored_once": stored_once}
         choice = experiment.training
         self.batches = len(data.train_labels) // choice.batch
         if self.batches == 0:
@@ -97,7 +100,7 @@ class Trainer:
                 f"training.batch is {choice.batch}, but there are {len(data.train_labels)} training images"
             )
         self.rule = RULES.get(choice.rule.name)(**choice.rule.options)
-        self.model = Model(experiment, network, stacked_gradient)
+        self.model = Model(experiment, network, stacked_gradient, stored_once)
         self.states = [self.rule.init(matrix.tile.shape) for matrix in self.model.matrices]
         self.census = Census(self.model.matrices, experiment.chip.input_bits, experiment.chip.error_bits)
         self.history: list[Epoch] = []
@@ -129,7 +132,7 @@ class Trainer:
     @property
     def identity(self) -> str:
         """Of all that the run depends on."""
-        return checkpoint.identity(self.experiment, self.stacked_gradient)
+        return checkpoint.identity(self.experiment, self.schedule)
 
     @property
     def samples_per_epoch(self) -> int:

@@ -63,3 +63,38 @@ def gradient_edges(vectors: int, rows: int, per_image: int | None) -> np.ndarray
     group = vectors if per_image is None else per_image
     starts = [start + offset for start in range(0, vectors, group) for offset in range(0, group, rows)]
     return np.array([*starts, vectors], dtype=np.int64)
+
+
+def stored_edges(layer: Conv, images: int, rows: int, stacked: bool) -> list[np.ndarray]:
+    """Edges of the same blocks where the input map stays stored and the errors are shifted over it.
+
+    The rows of an array then hold places of the input map, and which output positions meet in a block depends on
+    the kernel position. Places in the padding, which are not stored, count to the block of the nearest place.
+
+    Parameters
+    ----------
+    layer : Conv
+    images : int
+        Of the batch.
+    rows : int
+        Rows of an array of the weight-gradient unit.
+    stacked : bool
+        Whether an array may hold two images.
+
+    Returns
+    -------
+    list of arrays of int64
+        For each kernel position, edges over the vectors (image by image, position by position).
+    """
+    _, height, width = layer.input
+    down, across = (np.arange(count) * layer.stride - layer.padding for count in layer.output[1:])
+    places = height * width
+    first = np.arange(images) * (places if stacked else rows * -(-places // rows))
+    edges = []
+    for y, x in np.ndindex(layer.kernel, layer.kernel):
+        row, column = np.clip(down + y, 0, height - 1), np.clip(across + x, 0, width - 1)
+        place = (row[:, None] * width + column).reshape(-1)
+        block = ((first[:, None] + place) // rows).reshape(-1)
+        starts = np.flatnonzero(np.diff(block, prepend=-1))
+        edges.append(np.append(starts, len(block)).astype(np.int64))
+    return edges

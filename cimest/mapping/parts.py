@@ -21,13 +21,15 @@ from hwlib.components.decoders import RowDecoder
 from hwlib.components.dram import Dram
 from hwlib.components.drivers import SwitchMatrix, WriteDriver
 from hwlib.components.interconnect import HTree
-from hwlib.components.multiplier import MultiplyAccumulate
+from hwlib.components.multiplier import Multiplier, MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
 from hwlib.components.outer_product import OuterProductUnit
 from hwlib.components.pooling import MaxPool as MaxPoolUnit
 from hwlib.components.pulse_generator import PulseGenerator
+from hwlib.components.registers import Register
 from hwlib.components.shift_add import ShiftAdd
 from hwlib.components.update_control import UpdateControl
+from hwlib.components.weight_gradient import CLAMP as SENSE_VOLTAGE
 from hwlib.components.weight_gradient import SramCimArray
 from hwlib.registry import UnknownName
 from hwlib.technology import Technology, load_technology
@@ -57,7 +59,7 @@ class Part:
 
 
 SPARE_BITS = 4
-"""By which accumulators are wider than a tile's sums: room for sixteen tiles or overlapping products (our choice)."""
+"""By which accumulators are wider than what they sum: room for sixteen tiles, blocks or products (our choice)."""
 
 
 def technology(chip: Chip) -> Technology:
@@ -103,7 +105,7 @@ def gradient_arrays(network: Network, chip: Chip) -> Real:
     return largest
 
 
-def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, lines: Real, other: Real) -> dict[str, Part]:
+def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, word: int, lines: Real, other: Real) -> dict[str, Part]:
     """Converters on one side of the arrays, with mux and shift-adders."""
     converters = arrays * np.ceil(lines / choice.columns_per_adc)
     device = chip.device
@@ -113,7 +115,7 @@ def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, lines: Real, other
         line_resistance=device.on_resistance / other,
         voltage=device.read_voltage,
     )
-    shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=chip.input_bits)
+    shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=word)
     return {
         f"{prefix}mux": Part(mux, arrays, "macro"),
         f"{prefix}adc": Part(adc(choice.kind, choice.bits, choice.noise), converters, "macro"),
@@ -134,8 +136,10 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
         "array": Part(array, arrays, "macro"),
         "wordline_driver": Part(wordlines, arrays, "macro"),
         "bitline_driver": Part(bitlines, arrays, "macro"),
-        **_side(chip, arrays, "", chip.adc, columns, rows),
-        **_side(chip, arrays, "backward_", chip.backward_adc, rows, columns),
+        "input_register": Part(Register(bits=chip.input_bits), arrays * rows, "macro"),
+        "error_register": Part(Register(bits=chip.error_bits), arrays * columns, "macro"),
+        **_side(chip, arrays, "", chip.adc, chip.input_bits, columns, rows),
+        **_side(chip, arrays, "backward_", chip.backward_adc, chip.error_bits, rows, columns),
         "row_decoder": Part(RowDecoder(rows=rows, load=word_line), arrays, "chip"),
         "write_driver": Part(WriteDriver(columns, device.write_voltage, load=column_line), arrays, "chip"),
         "pulse_generator": Part(pulses, arrays, "chip"),
@@ -146,10 +150,11 @@ def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real) 
     """What a tile has beside its arrays, and what joins the tiles.
 
     A tile has one adder tree for each group of columns that its arrays convert at once. The H-trees
-    reach over PEs and tiles that are as large as what is in them.
+    reach over PEs and tiles that are as large as what is in them. Trees and accumulators serve forward and
+    backward sums, and are as wide as the wider of them.
     """
     size, tiles = plan.arrays_per_tile, plan.tiles
-    word = chip.adc.bits + chip.input_bits
+    word = np.maximum(chip.adc.bits + chip.input_bits, chip.backward_adc.bits + chip.error_bits)
     trees = tiles * np.ceil(chip.array.columns / chip.adc.columns_per_adc)
     tree = AdderTree(inputs=np.maximum(size, 2), bits=word)
     buffer = SramBuffer(size=chip.tile.buffer, word=chip.tile.bus_bits)
@@ -174,21 +179,29 @@ def _h_tree(leaves: Real, side: Real, bits: Real) -> Component:
     return HTree(rows=rows, columns=np.ceil(leaves / rows), unit_width=side, unit_height=side, bus_bits=bits)
 
 
-def gradient_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str, Part]:
+def gradient_parts(network: Network, chip: Chip, tech: Technology) -> dict[str, Part]:
     """The weight-gradient unit."""
     unit = chip.weight_gradient
     buffer = {"gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip")}
     if unit.unit == "digital":
-        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, gradient_bits, unit.lanes)
+        places = max(layer.positions for layer in network.matrices)
+        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(places))
+        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes)
         return {"outer_product": Part(multipliers, 1, "macro")} | buffer
     arrays = gradient_arrays(network, chip)
+    array = SramCimArray(rows=unit.rows, columns=unit.columns)
     converters = arrays * np.ceil(unit.columns / unit.columns_per_adc)
     shift_add = ShiftAdd(adc_bits=unit.adc_bits, input_bits=chip.error_bits - 1)
+    sum_bits = shift_add.output_bits + chip.input_bits + SPARE_BITS
+    mux = ColumnMux(unit.columns, unit.columns_per_adc, array.read_resistance(tech) / unit.rows, SENSE_VOLTAGE)
     return buffer | {
-        "gradient_array": Part(SramCimArray(rows=unit.rows, columns=unit.columns), arrays, "macro"),
+        "gradient_array": Part(array, arrays, "macro"),
+        "gradient_driver": Part(SwitchMatrix(lines=unit.rows, voltage=tech.vdd), arrays, "macro"),
+        "gradient_decoder": Part(RowDecoder(rows=unit.rows), arrays, "macro"),
+        "gradient_mux": Part(mux, arrays, "macro"),
         "gradient_adc": Part(adc(unit.adc_kind, unit.adc_bits), converters, "macro"),
         "gradient_shift_add": Part(shift_add, converters, "macro"),
-        "gradient_accumulator": Part(Accumulator(bits=gradient_bits), converters, "macro"),
+        "gradient_accumulator": Part(Accumulator(bits=sum_bits), converters, "macro"),
     }
 
 
@@ -202,6 +215,9 @@ def digital_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str,
         "relu": Part(Relu(bits=chip.input_bits), lanes, "chip"),
         "centring": Part(Accumulator(bits=gradient_bits), lanes, "chip"),
         "centring_multiplier": Part(multiplier, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
+        "rate_multiplier": Part(
+            Multiplier(gradient_bits, gradient_bits), np.maximum(1, chip.bus_bits // gradient_bits), "chip"
+        ),
         "update_control": Part(control, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
         "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),
@@ -219,6 +235,6 @@ def inventory(network: Network, chip: Chip, plan: FloorPlan, tech: Technology, g
     return {
         **arrays,
         **tile_parts(chip, plan, tech, array_area),
-        **gradient_parts(network, chip, gradient_bits),
+        **gradient_parts(network, chip, tech),
         **digital_parts(network, chip, gradient_bits),
     }

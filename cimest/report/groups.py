@@ -37,7 +37,11 @@ LEAKAGE = Group("Leakage", "#dddddd")
 OTHER = Group("Other digital", "#999933")
 GROUPS = (
     Group("Arrays", "#332288", ("array",)),
-    Group("Drivers, decoders, multiplexers", "#88ccee", ("wordline_driver", "bitline_driver", "decoder", "mux")),
+    Group(
+        "Drivers, decoders, multiplexers",
+        "#88ccee",
+        ("wordline_driver", "bitline_driver", "gradient_driver", "decoder", "mux", "register"),
+    ),
     Group("ADCs", "#cc6677", ("adc",)),
     Group("Shift-add, accumulation", "#ddcc77", ("shift_add", "adder_tree", "accumulator")),
     Group("Buffers", "#44aa99", ("buffer", "memory")),

@@ -76,7 +76,11 @@ def test_weight_gradient_counts_by_hand():
     actions = step("naive")
     assert total(actions, "gradient_adc", "convert", "conv") == 18 * 3 * 14 * 8
     assert total(actions, "gradient_array", "write_row", "conv") == 9 * 16
-    assert total(actions, "gradient_array", "read", "conv") == 9 * 3 * 14 * 8
+    # 16 of 128 columns are used, as many as there are converters: one group.
+    assert total(actions, "gradient_array", "read", "conv") == 9 * 3 * 14
+    assert total(actions, "gradient_driver", "drive", "conv") == 9 * 3 * 14
+    assert total(actions, "gradient_mux", "select", "conv") == 9 * 3
+    assert total(actions, "gradient_decoder", "decode", "conv") == 9 * 16
     # Optimised: 10 images of 16 places fill two blocks of 128 rows, a fifth of a block for one image.
     actions = step("optimised")
     assert total(actions, "gradient_adc", "convert", "conv") == pytest.approx(18 * 3 * 14 * 8 * 2 / 10)
@@ -86,13 +90,14 @@ def test_weight_gradient_counts_by_hand():
 def test_a_digital_unit_multiplies_each_pair_once():
     chip = {"array": {"rows": 8, "columns": 4}, "weight_gradient": {"unit": "digital", "lanes": 4}}
     actions = actions_of(experiment(chip=chip, training={"batch": 10}), TINY, "sgd")
-    # Four products at a time: 16 positions of 18 x 3 weights, one of 12 x 5.
-    assert total(actions, "outer_product", "accumulate", "conv") * 4 == 16 * 54
-    assert total(actions, "outer_product", "accumulate", "fc") * 4 == 60
+    # Blocks of 2 x 2 gradients: 16 positions of 9 x 2 blocks (18 x 3 weights), one position of 6 x 3 (12 x 5).
+    assert total(actions, "outer_product", "accumulate", "conv") == 16 * 9 * 2
+    assert total(actions, "outer_product", "accumulate", "fc") == 6 * 3
     assert not any(row.part.startswith("gradient_a") for row in actions)
-    # A block of 2 x 2 gradients needs 2 activations and 2 errors of 8 bits for each four products.
+    # Each block of each position needs 2 activations and 2 errors of 8 bits, from the global buffer over the wires.
     streamed = total(actions, "global_buffer", "read", "fc", "weight_gradient") * exp_word()
-    assert streamed == pytest.approx(60 / 2 * 16 + 12 * 8 + 5 * 8)
+    assert streamed == 6 * 3 * 2 * 16
+    assert total(actions, "chip_interconnect", "transfer", "fc", "weight_gradient") * 1024 == streamed
     # Nothing but the last share of sums leaves the gradient buffer: one read and one write for each image.
     bits = total(actions, "gradient_buffer", "write", pass_="weight_gradient") * 1024
     assert bits == pytest.approx((54 + 60) * 16)
@@ -194,3 +199,17 @@ def test_copies_save_time_and_no_conversions():
     assert total(copied, "array", "write_row") > total(alone, "array", "write_row")
     times = [sum(row.serial for row in actions if row.part == "adc") for actions in (alone, copied)]
     assert times[1] < times[0]
+
+
+def test_a_load_of_the_unit_touches_the_gradients_of_its_channels_only():
+    """1024 channels of 8 bits fill 64 column blocks; on 16 arrays they take 4 loads of a quarter of the gradients."""
+    network = Network("wide", (linear("a", 1024, 6), Relu("r", (6, 1, 1)), linear("b", 6, 2)))
+    exp = experiment(chip={"weight_gradient": {"arrays": 16}}, training={"batch": 10}, dataflow={"base": "naive"})
+    words = total(actions_of(exp, network, "sgd"), "gradient_buffer", "write", "a", "weight_gradient")
+    assert words * 1024 == pytest.approx(1024 * 6 * 16)
+
+
+def test_each_line_turns_its_operand_once_for_each_bit_and_group():
+    actions = step()
+    # conv: 16 positions, 8 bits, 2 groups, 3 arrays with 18 / 3 lines each
+    assert total(actions, "input_register", "store", "conv") == 16 * 8 * 2 * 3 * 6

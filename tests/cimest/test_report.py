@@ -167,7 +167,9 @@ def test_groups_sum_to_the_dataset(estimated):
 
 def test_groups_tell_components_apart(estimated):
     names = [str(name) for name in estimated[1]["component"].to_numpy()]
-    assert {name for name in names if group_of(name) is OTHER} == {"relu", "centring", "centring_multiplier"}
+    assert {name for name in names if group_of(name) is OTHER} == {
+        "relu", "centring", "centring_multiplier", "rate_multiplier",
+    }  # fmt: skip
     assert group_of("backward_adc") is group_of("gradient_adc") is not group_of("dram")
     assert group_of("something_new") is OTHER
     assert len({group.colour for group in GROUPS}) == len(GROUPS)
