@@ -19,6 +19,7 @@ from cimest.mapping.parts import Part, inventory, technology
 from cimest.network import NETWORKS, Network
 from cimest.rules import RULES, Rule
 from hwlib import provenance
+from hwlib.devices import Device
 from hwlib.technology import Technology
 from hwlib.units import pretty
 
@@ -141,7 +142,7 @@ def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, fl
 
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
-    found = sorted(priced.record.extrapolations)
+    found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device)
     if priced.activity.origin == "default":
         found.append(
             "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"
@@ -152,6 +153,12 @@ def warnings(experiment: Experiment, priced: Priced) -> list[str]:
         used = f"{100 * float(priced.plan.utilisation):.0f} %"
         found.append(f"only {used} of the arrays hold weights: smaller tiles (chip.tile) would leak less")
     return found
+
+
+def unsimulated(device: Device) -> list[str]:
+    """What the record of a device says and training does not model."""
+    parts = {"write_noise": device.write_noise > 0, "spread": device.spread != type(device.spread)()}
+    return [f"training leaves out the device's {name}" for name, present in parts.items() if present]
 
 
 def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:

@@ -131,3 +131,11 @@ def test_ctrl_c_leaves_a_valid_result_so_far(monkeypatch, tmp_path):
 def test_another_experiment_does_not_take_up_the_checkpoint(whole):
     with pytest.raises(ValueError, match="belongs to another experiment"):
         run(load(LENET, [*SMALL, "seed=1"]), whole, quiet=True)
+
+
+def test_what_training_leaves_out_is_a_warning():
+    changes = ["write_noise=0.01", "update={law: soft_bounds}", "spread={upper_bound: 0.3}"]
+    changed = load(LENET, [f"chip.device.{change}" for change in changes])
+    found = estimate(changed)["warnings"]
+    assert {"training leaves out the device's write_noise", "training leaves out the device's spread"} <= set(found)
+    assert not any("leaves out" in text for text in estimate(load(LENET))["warnings"])
