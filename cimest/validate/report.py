@@ -192,6 +192,11 @@ def tile_tree(inputs: int) -> AdderTree:
     return AdderTree(inputs, chip["word_bits"] + int(np.log2(chip["arrays_per_pe"])) // 2)
 
 
+def running_sum_bits() -> int:
+    """Word in which the gradients of a batch are summed: a gradient's, wider by the bits that a batch of 200 adds."""
+    return printed()["chip"]["gradient_word_bits"] + printed()["chip"]["batch_bits"]
+
+
 def reports() -> list[Report]:
     """Both."""
     uses(printed()["source"])
