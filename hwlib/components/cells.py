@@ -250,18 +250,22 @@ class ResistiveArray(AnalogArray):
 
         Notes
         -----
-        In each pulse slot the word line is charged to the access voltage and every column to the write
-        voltage: one line of a cell that is pulsed, the opposite one of a cell that is inhibited (neurosim_v2_1).
+        In each pulse slot the word line is charged to the access voltage. A resistive cell has two terminals, so
+        every column is charged to the write voltage: one line of a cell that is pulsed, the opposite one of a cell
+        that is inhibited (neurosim_v2_1). A ferroelectric cell is written through its gate, which the access
+        transistor joins to the column: only the columns of pulsed cells are charged, the others stay at ground (our
+        choice of the cell with one transistor and one ferroelectric transistor).
         A pulse heats a resistive cell by V² G t, or turns its share of a ferroelectric's polarisation. No cell is
         half-selected, since the access transistors of the other rows are off.
         """
-        per_slot = (
-            self.word_line_capacitance(tech) * self.access_voltage**2
-            + self.all_columns * self.column_line_capacitance(tech) * self.write_voltage**2
-        )
         slots = longest_up + longest_down
         pulses = cells_up * pulses_up + cells_down * pulses_down
-        energy = pulses * self._pulse_energy(tech, mean_conductance) + slots * per_slot
+        columns = np.where(np.asarray(self.polarisation) > 0, pulses, slots * self.all_columns)
+        energy = (
+            slots * self.word_line_capacitance(tech) * self.access_voltage**2
+            + columns * self.column_line_capacitance(tech) * self.write_voltage**2
+            + pulses * self._pulse_energy(tech, mean_conductance)
+        )
         return Cost(energy, slots * self.pulse_width)
 
     @action

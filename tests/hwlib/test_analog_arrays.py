@@ -275,3 +275,11 @@ def test_a_batch_of_designs_in_one_call():
     energies = crossbar(rows=sizes, columns=sizes).pulse_outer_product(TECH, **TRAINS, mean_conductance=2e-6).energy
     assert energies.shape == (3,)
     assert np.all(np.diff(energies) > 0)
+
+
+def test_a_ferroelectric_row_charges_only_the_columns_of_pulsed_cells():
+    """By hand: 10 cells of 2 and 6 of 3 pulses charge 38 columns; 9 slots raise the word line nine times."""
+    array = ResistiveArray.from_device(load_device("fefet_32_states"), 128, 128)
+    column, word_line = array.column_line_capacitance(TECH) * 4.0**2, array.word_line_capacitance(TECH) * 1.1**2
+    expected = 38 * (column + array._pulse_energy(TECH, 2e-6)) + 9 * word_line
+    assert array.write_row(TECH, **WRITE, mean_conductance=2e-6).energy == pytest.approx(expected, rel=1e-12)
