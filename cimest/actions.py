@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hwlib.component import Real
 
-PASSES = ("forward", "backward", "weight_gradient", "weight_update")
+PASSES = ("forward", "backward", "weight_gradient", "weight_update", "transfer")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,12 @@ class LayerActivity:
         Fraction of array rows that an update writes at all.
     most_written : float
         Pulses per update of the most pulsed cell (not bounded by 1); sets the lifetime.
+    train_slots : float
+        Slots of a vector's pulse trains, where outer products are pulsed in the arrays (not bounded by 1).
+    train_rows, train_columns : float
+        Fraction of lines on either side that fire in a slot.
+    transferred : float
+        Fraction of the values read from a fast array that become a pulse on the weights.
     """
 
     input_ones: float = 0.25
@@ -48,6 +54,10 @@ class LayerActivity:
     longest_down: float = 4.0
     rows_written: float = 1.0
     most_written: float = 0.5
+    train_slots: float = 1.0
+    train_rows: float = 0.1
+    train_columns: float = 0.1
+    transferred: float = 0.01
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cimest.activity import Activity
 from cimest.config import Experiment, load
 from cimest.config.loader import resolved
-from cimest.dataflow import resolve
+from cimest.dataflow import conflicts, resolve
 from cimest.estimate import energies
 from cimest.result import read_result, recorded
 from cimest.run import price_experiment
@@ -26,7 +28,7 @@ class Step:
     Parameters
     ----------
     choice : str
-        Key path that changes; empty for the start.
+        Key path that changes, or several joined by ` + `; empty for the start.
     before, after : object
         Its values.
     energy, latency : float
@@ -89,6 +91,23 @@ def side(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Activit
     return experiment, recorded(result) if result["history"] else None
 
 
+def allowed(data: dict[str, Any]) -> Experiment | None:
+    """The experiment that nested mappings describe; None if some of its choices exclude one another."""
+    try:
+        point = Experiment.model_validate(data)
+    except ValidationError:
+        return None
+    return None if next(conflicts(point), None) else point
+
+
+def joined(changes: list[tuple[str, Any, Any]]) -> tuple[str, Any, Any]:
+    """Several changes as one: paths and values beside each other."""
+    if len(changes) == 1:
+        return changes[0]
+    before, after = (", ".join(str(change[i]) for change in changes) for i in (1, 2))
+    return " + ".join(change[0] for change in changes), before, after
+
+
 def price_step(experiment: Experiment, activity: Activity | None, step: tuple[str, Any, Any]) -> Step:
     """The price once a choice has changed."""
     estimate = price_experiment(experiment, activity).estimate
@@ -103,7 +122,8 @@ def waterfall(
 ) -> list[Step]:
     """From one experiment to the other, changing one choice after the other.
 
-    The bars sum to the whole difference; how large each is depends on the order, which is that of the schema.
+    The bars sum to the whole difference; how large each is depends on the order, which is that of the schema. Where
+    a choice excludes one that has not changed yet, they share a bar.
 
     Parameters
     ----------
@@ -120,11 +140,16 @@ def waterfall(
     data, target = spelled(one), spelled(other)
     now = activity
     steps = [price_step(Experiment.model_validate(data), now, ("", None, None))]
+    together: list[tuple[str, Any, Any]] = []
     for path, before, after in differences(data, target):
         data = changed(data, path, after)
         if path == "network":
             now = other_activity
-        steps.append(price_step(Experiment.model_validate(data), now, (path, before, after)))
+        together.append((path, before, after))
+        point = allowed(data)
+        if point is not None:
+            steps.append(price_step(point, now, joined(together)))
+            together = []
     if now != other_activity:
         before, after = ("default" if here is None else here.origin for here in (now, other_activity))
         steps.append(price_step(Experiment.model_validate(data), other_activity, ("activity", before, after)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from cimest.actions import PASSES
 from cimest.config import Experiment
 from cimest.estimate.estimate import costs, duration
 from cimest.result import recorded
@@ -14,62 +15,110 @@ from cimest.run import Priced, price_experiment
 from hwlib import provenance
 from hwlib.registry import UnknownName
 
-FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "metrics.ops_per_sample": (
-        "2 × multiply-accumulates × (forward + backward, not for the first layer, + weight gradient)",
-        ("network.macs",),
-    ),
-    "metrics.energy_per_sample_j": (
-        "sum of dynamic and leakage energy of all components, with DRAM",
-        ("breakdown.component.*.energy_j", "breakdown.component.*.leakage_energy_j"),
-    ),
-    "metrics.energy_per_sample_by_boundary_j.macro": (
-        "dynamic energy of arrays, converters and accumulators in forward, backward and weight gradient",
-        ("breakdown.component.*.energy_j",),
-    ),
-    "metrics.energy_per_sample_by_boundary_j.chip": (
-        "dynamic energy of all components but the DRAM + leakage power × time",
-        ("breakdown.component.*.energy_j", "metrics.leakage_w", "metrics.latency_per_sample_s"),
-    ),
-    "metrics.energy_per_sample_by_boundary_j.system": (
-        "chip + DRAM",
-        ("metrics.energy_per_sample_by_boundary_j.chip", "breakdown.component.dram.energy_j"),
-    ),
-    "metrics.latency_per_sample_s": ("sum of the exposed times of all passes", ("breakdown.pass.*.latency_s",)),
-    "metrics.training_energy_j": (
-        "energy per sample × training samples: whole batches of images × epochs",
-        ("metrics.energy_per_sample_j", "experiment.training.epochs"),
-    ),
-    "metrics.training_time_s": (
-        "latency per sample × training samples: whole batches of images × epochs",
-        ("metrics.latency_per_sample_s", "experiment.training.epochs"),
-    ),
-    "metrics.area_mm2": ("sum over components", ("breakdown.component.*.area_mm2",)),
-    "metrics.leakage_w": ("leakage energy / time", ("breakdown.component.*.leakage_energy_j",)),
-    "metrics.throughput_tops": (
-        "operations / latency / 1e12",
-        ("metrics.ops_per_sample", "metrics.latency_per_sample_s"),
-    ),
-    "metrics.density_tops_per_mm2": ("throughput / area", ("metrics.throughput_tops", "metrics.area_mm2")),
-    "metrics.power_w.average": (
-        "energy per sample / latency per sample",
-        ("metrics.energy_per_sample_j", "metrics.latency_per_sample_s"),
-    ),
-    "metrics.power_w.peak": (
-        "largest energy / time of one pass of one layer + leakage power",
-        ("metrics.leakage_w",),
-    ),
-    "metrics.lifetime_samples": (
-        "endurance / pulses per update of the most pulsed cell × batch",
-        ("experiment.chip.device.endurance", "activity.*.most_written", "experiment.training.batch"),
-    ),
-} | {
-    f"metrics.efficiency_tops_per_w.{boundary}": (
-        "operations / energy within the boundary / 1e12",
-        ("metrics.ops_per_sample", f"metrics.energy_per_sample_by_boundary_j.{boundary}"),
-    )
-    for boundary in ("macro", "chip", "system")
-}
+REFERENCE = "metrics.reference.digital"
+LANES = ("experiment.chip.weight_gradient.lanes",)
+
+FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
+    {
+        "metrics.ops_per_sample": (
+            "2 × multiply-accumulates × (forward + backward, not for the first layer, + weight gradient)",
+            ("network.macs",),
+        ),
+        "metrics.energy_per_sample_j": (
+            "sum of dynamic and leakage energy of all components, with DRAM",
+            ("breakdown.component.*.energy_j", "breakdown.component.*.leakage_energy_j"),
+        ),
+        "metrics.energy_per_sample_by_boundary_j.macro": (
+            "dynamic energy of arrays, converters and accumulators in forward, backward and weight gradient",
+            ("breakdown.component.*.energy_j",),
+        ),
+        "metrics.energy_per_sample_by_boundary_j.chip": (
+            "dynamic energy of all components but the DRAM + leakage power × time",
+            ("breakdown.component.*.energy_j", "metrics.leakage_w", "metrics.latency_per_sample_s"),
+        ),
+        "metrics.energy_per_sample_by_boundary_j.system": (
+            "chip + DRAM",
+            ("metrics.energy_per_sample_by_boundary_j.chip", "breakdown.component.dram.energy_j"),
+        ),
+        "metrics.latency_per_sample_s": ("sum of the exposed times of all passes", ("breakdown.pass.*.latency_s",)),
+        "metrics.training_energy_j": (
+            "energy per sample × training samples: whole batches of images × epochs",
+            ("metrics.energy_per_sample_j", "experiment.training.epochs"),
+        ),
+        "metrics.training_time_s": (
+            "latency per sample × training samples: whole batches of images × epochs",
+            ("metrics.latency_per_sample_s", "experiment.training.epochs"),
+        ),
+        "metrics.area_mm2": ("sum over components", ("breakdown.component.*.area_mm2",)),
+        "metrics.leakage_w": ("leakage energy / time", ("breakdown.component.*.leakage_energy_j",)),
+        "metrics.throughput_tops": (
+            "operations / latency / 1e12",
+            ("metrics.ops_per_sample", "metrics.latency_per_sample_s"),
+        ),
+        "metrics.density_tops_per_mm2": ("throughput / area", ("metrics.throughput_tops", "metrics.area_mm2")),
+        "metrics.power_w.average": (
+            "energy per sample / latency per sample",
+            ("metrics.energy_per_sample_j", "metrics.latency_per_sample_s"),
+        ),
+        "metrics.power_w.peak": (
+            "largest energy / time of one pass of one layer, or of a pipeline's interval, + leakage power",
+            ("metrics.leakage_w",),
+        ),
+        "metrics.executed_ops_per_sample": (
+            "operations - 2 × multiply-accumulates of the weight gradient that a digital unit skips for a zero",
+            ("metrics.ops_per_sample", "network.macs", "activity.*.input_zeros", "activity.*.error_zeros"),
+        ),
+        "metrics.latency_of_one_sample_s": (
+            "time of forward, backward and weight gradient with no other sample on the chip",
+            ("breakdown.pass.*.latency_s",),
+        ),
+        "metrics.bottleneck.time_s": (
+            "largest of the exposed times of the components in each pass, or of the stages of a pipeline",
+            ("breakdown.component.*.latency_s",),
+        ),
+        "metrics.bottleneck.share": (
+            "time of the bottleneck / latency per sample",
+            ("metrics.bottleneck.time_s", "metrics.latency_per_sample_s"),
+        ),
+        "metrics.lifetime_samples": (
+            "endurance / pulses per update of the most pulsed cell × batch",
+            ("experiment.chip.device.endurance", "activity.*.most_written", "experiment.training.batch"),
+        ),
+    }
+    | {
+        f"metrics.efficiency_tops_per_w.{boundary}": (
+            "operations / energy within the boundary / 1e12",
+            ("metrics.ops_per_sample", f"metrics.energy_per_sample_by_boundary_j.{boundary}"),
+        )
+        for boundary in ("macro", "chip", "system")
+    }
+    | {
+        f"{REFERENCE}.{name}": (f"{formula} of a digital accelerator: see `cimest.dataflow.accelerator`", inputs)
+        for name, formula, inputs in (
+            ("energy_per_sample_j", "energy of all passes", (f"{REFERENCE}.energy_per_sample_by_pass_j.*",)),
+            ("latency_per_sample_s", "exposed time of all passes", LANES),
+            ("area_mm2", "area of all components", LANES),
+            ("leakage_w", "leakage of all components", LANES),
+            (
+                "throughput_tops",
+                "operations / latency / 1e12",
+                ("metrics.ops_per_sample", f"{REFERENCE}.latency_per_sample_s"),
+            ),
+            *(
+                (
+                    f"efficiency_tops_per_w.{name}",
+                    f"operations / energy within {name} / 1e12",
+                    ("metrics.ops_per_sample",),
+                )
+                for name in ("macro", "chip", "system")
+            ),
+            *(
+                (f"energy_per_sample_by_pass_j.{name}", f"dynamic and leakage energy in {name}", LANES)
+                for name in PASSES
+            ),
+        )
+    }
+)
 """Path in a result to its formula and the paths of its inputs; `*` stands for every entry."""
 
 

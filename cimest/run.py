@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,20 @@ from cimest.actions import Action
 from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.config.loader import defaults_taken, resolved
-from cimest.dataflow import Design, resolve, training_step
-from cimest.datasets import DATASETS
-from cimest.estimate import Estimate, energies, metrics, price
+from cimest.config.schema import Chip
+from cimest.dataflow import Design, conflicts, resolve, training_step
+from cimest.dataflow.accelerator import accelerator
+from cimest.dataflow.neurosim import idle_tiles
+from cimest.dataflow.transfer import row_reads
+from cimest.datasets import choose
+from cimest.estimate import Estimate, Pipeline, energies, metrics, operations, price
 from cimest.mapping.floorplan import FloorPlan, place
-from cimest.mapping.parts import Part, inventory, technology
-from cimest.network import NETWORKS, Network
+from cimest.mapping.part import Part, technology
+from cimest.mapping.parts import inventory
+from cimest.network import Network, arguments, builder
 from cimest.rules import RULES, Rule
 from hwlib import provenance
+from hwlib.component import Real
 from hwlib.devices import Device
 from hwlib.technology import Technology
 from hwlib.units import pretty
@@ -28,7 +34,10 @@ if TYPE_CHECKING:  # the simulator brings numba, which an estimate does without
     from cimest.learning import Trainer
 
 CLIPPING = 0.05
-"""Share of clipped conversions above which a result warns (our choice)."""
+"""Share of a layer's clipped conversions above which a result warns (our choice)."""
+
+SATURATION = 0.2
+"""Share of a layer's cells at an end of their range above which a result warns (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +52,53 @@ class Priced:
     activity: Activity
     estimate: Estimate
     record: provenance.Record
+    design: Design
 
 
 def build_network(experiment: Experiment) -> Network:
     """The experiment's network, shaped for its data set."""
-    data = DATASETS.get(experiment.dataset.name)
-    return NETWORKS.get(experiment.network.name)(data.shape, data.classes, **experiment.network.options)
+    data = choose(experiment.dataset.name, experiment.dataset.options)
+    make = builder(experiment.network.name)
+    return make(*arguments(make, data), **experiment.network.options)
 
 
 def build_rule(experiment: Experiment) -> Rule:
     """The experiment's training rule."""
     return RULES.get(experiment.training.rule.name)(**experiment.training.rule.options)
+
+
+def build_trainer(experiment: Experiment) -> Trainer:
+    """The experiment's training at its start, with its data loaded.
+
+    Raises
+    ------
+    ValueError
+        If the experiment has a choice that can be priced but not trained.
+    """
+    chip = experiment.chip
+    if chip.write.verify != "none":
+        raise ValueError("chip.write.verify: row is priced by `cimest estimate`, but training writes without verify")
+    from cimest.learning import Trainer
+
+    choice = experiment.dataset
+    data = choose(choice.name, choice.options).load(choice.path, choice.train, choice.test)
+    data = data.held_out(choice.validation)
+    schedule = resolve(experiment.dataflow)
+    stored_once = schedule.operand_writes == "once"
+    network, waited = build_network(experiment), batch_time(experiment)
+    return Trainer(experiment, network, data, schedule.stacked, stored_once, waited)
+
+
+def batch_time(experiment: Experiment) -> float:
+    """Time between two updates: the experiment's own, or what the chip takes by estimate; 0 if no cell drifts. [s]"""
+    device, training = experiment.chip.device, experiment.training
+    if device.drift is None and device.read_noise is None:
+        return 0.0
+    if training.batch_time is not None:
+        return training.batch_time
+    priced = price_experiment(experiment)
+    figures = metrics(priced.estimate, priced.network, device, priced.activity, training.batch, training.batch)
+    return float(figures["training_time_s"])
 
 
 def price_experiment(experiment: Experiment, activity: Activity | None = None) -> Priced:
@@ -68,8 +113,11 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
     Raises
     ------
     ValueError
-        If recorded activity does not fit the network, or a component refuses its parameters.
+        If recorded activity does not fit the network, choices exclude one another, or a component refuses its
+        parameters.
     """
+    for path, message in conflicts(experiment):
+        raise ValueError(f"{'.'.join(path)}: {message}")
     chip, network, rule = experiment.chip, build_network(experiment), build_rule(experiment)
     schedule = resolve(experiment.dataflow)
     if activity is None:
@@ -78,18 +126,63 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
     with provenance.record() as record:
         tech = technology(chip)
         plan = place(network, chip)
-        parts = inventory(network, chip, plan, tech, schedule.gradient_bits) | rule.parts(network, chip)
-        design = Design(network, chip, plan, schedule, experiment.training.batch, parts)
+        batch = experiment.training.batch
+        design = Design(network, chip, plan, schedule, batch, {})
+        products = design.products_in_a_lane
+        parts = inventory(network, chip, plan, tech, schedule.gradient_bits, products) | rule.parts(network, chip)
+        design = replace(design, parts=parts)
         actions = training_step(design, rule, activity)
         names = tuple(layer.name for layer in network.matrices)
-        estimate = price(actions, parts, tech, names, schedule.overlap)
-    return Priced(network, plan, tech, parts, actions, activity, estimate, record)
+        stacked = {placement.layer.name: design.stacked(placement) for placement in plan.placements}
+        pipeline = Pipeline(batch, stacked) if schedule.pipelined else None
+        idle = idle_tiles(plan) if schedule.accounting == "neurosim" else None
+        estimate = price(actions, parts, tech, names, schedule.overlap, pipeline, idle)
+    return Priced(network, plan, tech, parts, actions, activity, estimate, record, design)
+
+
+def digital_reference(experiment: Experiment, priced: Priced) -> dict[str, Any]:
+    """What a digital training accelerator of the same node, bits and buffers takes; see `cimest.dataflow.accelerator`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot compute the network.
+    """
+    parts, actions = accelerator(priced.design, build_rule(experiment), priced.activity)
+    estimate = price(actions, parts, priced.tech, priced.estimate.layers, overlap=True)
+    within, operated = energies(estimate), operations(priced.network)
+    by_pass: dict[str, Real] = {}
+    for (_, pass_, _), value in (*estimate.energy.items(), *estimate.leakage_energy().items()):
+        by_pass[pass_] = by_pass.get(pass_, 0.0) + value
+    return {
+        "energy_per_sample_j": within["system"],
+        "energy_per_sample_by_pass_j": by_pass,
+        "latency_per_sample_s": estimate.time(),
+        "area_mm2": sum(estimate.area.values()) * 1e6,
+        "leakage_w": sum(estimate.leakage.values()),
+        "throughput_tops": operated / estimate.time() / 1e12,
+        "efficiency_tops_per_w": {name: operated / energy / 1e12 for name, energy in within.items()},
+    }
+
+
+def price_readings(experiment: Experiment, readings: int) -> tuple[float, float]:
+    """Energy [J] and time [s] of reading all weights, row by row, so many times."""
+    priced = price_experiment(experiment)
+    design, names = priced.design, tuple(layer.name for layer in priced.network.matrices)
+    actions = [
+        action
+        for placement in priced.plan.placements
+        for action in row_reads(design, placement, readings * placement.layer.fan_in)
+    ]
+    found = price(actions, priced.parts, priced.tech, names, design.schedule.overlap)
+    return float(sum(found.energy.values())), float(found.time())
 
 
 def training_samples(experiment: Experiment) -> int:
     """Images of the whole training: those of an epoch's whole batches times the epochs."""
-    data, batch = DATASETS.get(experiment.dataset.name), experiment.training.batch
-    return (experiment.dataset.train or data.train) // batch * batch * experiment.training.epochs
+    data, batch = choose(experiment.dataset.name, experiment.dataset.options), experiment.training.batch
+    images = (experiment.dataset.train or data.train) - (experiment.dataset.validation or 0)
+    return images // batch * batch * experiment.training.epochs
 
 
 def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, Any]:
@@ -99,6 +192,10 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
     absent = {}
     if figures["lifetime_samples"] is None:
         absent["lifetime_samples"] = f"the record of device {device.name} has no endurance"
+    try:
+        figures["reference"] = {"digital": digital_reference(experiment, priced)}
+    except ValueError as error:
+        absent["reference"] = str(error)
     layers = [
         {
             "name": placement.layer.name,
@@ -119,7 +216,13 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
         "provenance": results.provenance(
             priced.record, priced.activity, experiment.seed, sorted(defaults_taken(experiment))
         ),
-        "network": {"name": network.name, "weights": network.weights, "macs": network.macs, "layers": layers},
+        "network": {
+            "name": network.name,
+            "weights": network.weights,
+            "macs": network.macs,
+            "attention_macs": sum(layer.macs for layer in network.attentions),
+            "layers": layers,
+        },
         "chip": {"arrays": priced.plan.arrays, "tiles": priced.plan.tiles, "utilisation": priced.plan.utilisation},
         "metrics": figures,
         "spread": spread(experiment, priced.activity),
@@ -142,11 +245,13 @@ def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, fl
 
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
-    found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device)
+    found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device) + unpriced(experiment.chip)
     if priced.activity.origin == "default":
         found.append(
             "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"
         )
+    if experiment.chip.attention.kind == "rewritable" and priced.network.attentions:
+        found.append("training multiplies attention's operands exactly; the converters of rewritable arrays would not")
     if experiment.chip.duplication == "fill_tile":
         found.append("copies of a layer are trained as if identical; in hardware their write noise would differ")
     if priced.plan.utilisation < 0.5:
@@ -157,8 +262,21 @@ def warnings(experiment: Experiment, priced: Priced) -> list[str]:
 
 def unsimulated(device: Device) -> list[str]:
     """What the record of a device says and training does not model."""
-    parts = {"write_noise": device.write_noise > 0, "spread": device.spread != type(device.spread)()}
-    return [f"training leaves out the device's {name}" for name, present in parts.items() if present]
+    if device.relaxation is None:
+        return []
+    return ["training leaves out the device's relaxation, which is that of cells written once; `cimest program` has it"]
+
+
+def unpriced(chip: Chip) -> list[str]:
+    """What the simulator has and the price has not."""
+    kinds = {
+        "chip.adc": chip.adc.kind,
+        "chip.backward_adc": chip.backward_adc.kind,
+        "chip.weight_gradient.adc": chip.weight_gradient.adc_kind,
+    }
+    ideal = [name for name, kind in kinds.items() if kind == "ideal"]
+    text = "converters are ideal: their energy, time and area are not in the figures"
+    return [f"{', '.join(ideal)}: {text}"] if ideal else []
 
 
 def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
@@ -210,14 +328,7 @@ def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any
     KeyboardInterrupt
         After Ctrl-C, once the result of the epochs so far is written.
     """
-    from cimest.learning import Trainer
-
-    data = DATASETS.get(experiment.dataset.name).load(
-        experiment.dataset.path, experiment.dataset.train, experiment.dataset.test
-    )
-    schedule = resolve(experiment.dataflow)
-    stored_once = schedule.operand_writes == "once"
-    trainer = Trainer(experiment, build_network(experiment), data, schedule.stacked, stored_once)
+    trainer = build_trainer(experiment)
     trainer.resume(out)
     interrupted = False
     with Progress(experiment, trainer, shown=not quiet) as progress:
@@ -250,29 +361,47 @@ def finish(experiment: Experiment, trainer: Trainer, out: Path, interrupted: boo
         result["absent"]["accuracy"] = "stopped before the first epoch was complete"
     if interrupted:
         result["warnings"].insert(0, f"interrupted after {epochs} of {experiment.training.epochs} epochs")
-    result["warnings"] += learning_warnings(trainer)
+    if epochs:
+        result["ledger"] = trainer.ledger.entries()
+        result["warnings"] += learning_warnings(result["ledger"], experiment.chip)
     result = results.plain(result)
     write(result, priced.estimate.dataset(), out)
     priced.activity.save(out / "activity.json")
     return result
 
 
-def learning_warnings(trainer: Trainer) -> list[str]:
-    """What the training itself says about the chip's choices."""
-    if not trainer.history:
-        return []
-    last = trainer.history[-1]
-    adcs = {
-        "forward": "chip.adc.bits",
-        "backward": "chip.backward_adc.bits",
-        "weight_gradient": "chip.weight_gradient.adc_bits",
-    }
+def learning_warnings(ledger: dict[str, dict[str, Any]], chip: Chip) -> list[str]:
+    """What the training itself says about the chip's choices, layer by layer, and what to change.
+
+    Parameters
+    ----------
+    ledger : dict
+        As in result.json.
+    chip : Chip
+    """
+    options = {
+        "forward": ("chip.adc.bits", "chip.adc.range", chip.adc.range),
+        "backward": ("chip.backward_adc.bits", "chip.backward_adc.range", chip.backward_adc.range),
+        "weight_gradient": (
+            "chip.weight_gradient.adc_bits", "chip.weight_gradient.adc_range", chip.weight_gradient.adc_range
+        ),
+    }  # fmt: skip
     found = []
-    for pass_, key in adcs.items():
-        clipped = getattr(last, f"clipped_{pass_}")
-        if clipped > CLIPPING:
+    for layer, entry in ledger.items():
+        for pass_, (bits, range_, policy) in options.items():
+            clipped = entry["clipped"][pass_]
+            if clipped > CLIPPING:
+                remedy = f"raise {bits}" + (f" or {range_}" if policy != "calibrated" else "")
+                found.append(f"{100 * clipped:.0f} % of the partial sums clip in {layer}, {pass_}: {remedy}")
+        if entry["worn_cells"] > 0:
             found.append(
-                f"{100 * clipped:.0f} % of the {pass_} conversions clip: raise {key} or lower the learning rate"
+                f"{100 * entry['worn_cells']:.2g} % of the cells of {layer} are worn out and no longer move: the "
+                f"most pulsed one has had {entry['most_pulsed']} pulses (chip.device.endurance)"
+            )
+        if entry["saturated_cells"] > SATURATION:
+            found.append(
+                f"{100 * entry['saturated_cells']:.0f} % of the cells of {layer} are at an end of their range: lower "
+                "training.learning_rate, or choose a device of more states"
             )
     return found
 

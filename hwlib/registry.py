@@ -29,7 +29,7 @@ class UnknownName(KeyError):
 
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name most like `name`, or None if none is close."""
-    found = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

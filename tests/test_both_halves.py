@@ -18,14 +18,21 @@ BATCH = 6
 NETWORKS = {
     "lenet5": "lenet5",
     "mlp": {"name": "mlp", "hidden": [30]},
+    "lstm": {"name": "lstm", "hidden": 12, "predict": "sequence"},
+    "residual": {"name": "resnet18", "width": 0.04},
+    "transformer": {"name": "transformer", "width": 12, "depth": 1, "heads": 2, "feed_forward": 24},
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dataflow", ["naive", "optimised"])
 @pytest.mark.parametrize("mapping", ["unrolled", "kernel_position"])
-def test_conversions_agree(name, dataflow, mapping):
-    chip = {"array": {"rows": 48, "columns": 20}, "mapping": mapping, "weight_gradient": {"rows": 40, "adc_bits": 2}}
+@pytest.mark.parametrize("signs", ["two_phase", "twos_complement"])
+def test_conversions_agree(name, dataflow, mapping, signs):
+    if signs == "twos_complement" and name not in ("lstm", "transformer"):
+        pytest.skip("inputs without a sign")
+    chip = {"array": {"rows": 48, "columns": 20}, "mapping": mapping, "signed_inputs": signs,
+            "weight_gradient": {"rows": 40, "adc_bits": 2}}  # fmt: skip
     exp = experiment(NETWORKS[name], chip=chip, training={"batch": BATCH, "epochs": 1}, dataflow={"base": dataflow})
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH, 1, 28, 28)).astype(np.uint8)
@@ -53,6 +60,29 @@ def test_conversions_agree(name, dataflow, mapping):
                 assert matrix.layer.positions == 1
                 continue
             assert simulated == pytest.approx(counted), (matrix.layer.name, pass_)
+
+
+@pytest.mark.parametrize("array", [
+    {}, {"encoding": "differential_pair"}, {"encoding": "differential_pair", "pair_update": "push_pull"},
+])  # fmt: skip
+def test_pulses_agree(array):
+    """Pulses at all cells in two updates are those that the priced row writes deliver, refreshes included."""
+    chip = {"array": {"rows": 48, "columns": 20, "refresh_every": 1, **array}}
+    rate = {"learning_rate": {"start": 0.5}}
+    exp = experiment(NETWORKS["mlp"], chip=chip, training={"batch": BATCH, "epochs": 2, **rate})
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (BATCH, 1, 28, 28)).astype(np.uint8)
+    data = Data(images, np.arange(BATCH) % 10, images[:0], np.arange(0))
+    trainer = Trainer(exp, price_experiment(exp).network, data, True)
+    trainer.run()
+    priced, ledger = price_experiment(exp, trainer.activity()), trainer.ledger.entries()
+    for layer, entry in ledger.items():
+        writes = [a for a in priced.actions if (a.layer, a.part, a.action) == (layer, "array", "write_row")]
+        for way in ("up", "down"):
+            told = sum(a.count * a.arguments[f"cells_{way}"] * a.arguments[f"pulses_{way}"] for a in writes)
+            assert told * BATCH * 2 == pytest.approx(entry[f"pulses_{way}"])
+    if array.get("pair_update", "one_sided") == "one_sided" and array:
+        assert sum(entry["refreshed"] for entry in ledger.values()) > 0
 
 
 def test_stored_blocks_by_hand():

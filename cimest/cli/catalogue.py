@@ -71,7 +71,10 @@ def _datasets() -> Catalogue:
     def describe(name: str) -> dict[str, Any]:
         data = DATASETS.get(name)
         title, _, rest = (inspect.getdoc(data) or "").partition("\n")
-        fields = [{"name": "shape", "value": list(data.shape)}, {"name": "classes", "value": data.classes}]
+        facts = {"shape": list(data.shape), "classes": data.classes, "train": data.train, "test": data.test}
+        options = _parameters(type(data))
+        known = {option["name"] for option in options}
+        fields = [{"name": fact, "value": value} for fact, value in facts.items() if fact not in known] + options
         return {"name": name, "title": title, "fields": fields, "text": rest.strip()}
 
     return Catalogue(DATASETS.names, describe)

@@ -25,7 +25,7 @@ def compare(
     from cimest.compare import side, waterfall
     from cimest.estimate import metrics
     from cimest.result import plain
-    from cimest.run import price_experiment, training_samples
+    from cimest.run import digital_reference, price_experiment, training_samples
 
     one, activity = side(first, both)
     other, other_activity = side(second or first, (*both, *only))
@@ -35,7 +35,12 @@ def compare(
         priced = price_experiment(experiment, measured)
         device, batch, samples = experiment.chip.device, experiment.training.batch, training_samples(experiment)
         figures.append(metrics(priced.estimate, priced.network, device, priced.activity, batch, samples))
-    answer = plain({"steps": [asdict(step) for step in steps], "metrics": figures})
+    # Beside both stands what a digital accelerator with the node, bits and buffers of B takes.
+    try:
+        reference = digital_reference(other, priced)
+    except ValueError:
+        reference = None
+    answer = plain({"steps": [asdict(step) for step in steps], "metrics": figures, "reference": {"digital": reference}})
     if out is not None:
         from cimest.report.waterfall import write
 
@@ -43,7 +48,7 @@ def compare(
     if as_json:
         print_json(answer)
     else:
-        _print(steps, figures)
+        _print(steps, figures, reference)
 
 
 def shown(path: str, value: Any) -> str:
@@ -60,7 +65,7 @@ def shown(path: str, value: Any) -> str:
     return f"{value / 8 / 1024:g} KiB" if unit == "bit" else pretty(value, unit)
 
 
-def _print(steps: list[Any], figures: list[dict[str, Any]]) -> None:
+def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str, Any] | None) -> None:
     from rich.table import Table
 
     from cimest.report.headline import number
@@ -77,11 +82,19 @@ def _print(steps: list[Any], figures: list[dict[str, Any]]) -> None:
         table.add_row(named, *values, energy, moved[0], latency, moved[1])
         before = step
     console().print(table)
-    beside = Table("", "A", "B", "B/A", box=None)
+    beside = Table("", "A", "B", "B/A", *(["digital, as B"] if reference else []), box=None)
     for key in ("energy_per_sample_j", "latency_per_sample_s", "area_mm2", "leakage_w", "throughput_tops"):
         one, other = (float(entry[key]) for entry in figures)
-        beside.add_row(key, number(one), number(other), number(other / one))
+        third = [number(float(reference[key]))] if reference else []
+        beside.add_row(key, number(one), number(other), number(other / one), *third)
     for boundary in figures[0]["efficiency_tops_per_w"]:
         one, other = (float(entry["efficiency_tops_per_w"][boundary]) for entry in figures)
-        beside.add_row(f"TOPS/W, {boundary}", number(one), number(other), number(other / one))
+        third = [number(float(reference["efficiency_tops_per_w"][boundary]))] if reference else []
+        beside.add_row(f"TOPS/W, {boundary}", number(one), number(other), number(other / one), *third)
+    for name, entry in zip("AB", figures, strict=True):
+        slowest, power = entry["bottleneck"], entry["power_w"]
+        beside.add_row(f"sets the time of {name}", *([""] * (name == "B")), f"{slowest['resource']}")
+        beside.add_row(
+            f"peak power of {name}", *([""] * (name == "B")), f"{pretty(float(power['peak']), 'W')}, {power['peak_at']}"
+        )
     console().print(beside)

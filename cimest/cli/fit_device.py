@@ -59,7 +59,6 @@ def fit_device(
     Laws are ranked by Schwarz's criterion (BIC): the smallest fits best for its number of parameters.
     """
     from hwlib.devices.fit import fit_laws
-    from hwlib.devices.laws import AFFINE
     from hwlib.devices.measurement import BadPulseData, read_pulses
 
     try:
@@ -84,13 +83,6 @@ def fit_device(
     elif not quiet:
         _print_table(fits)
         click.echo(f"\nwrote {device} and {figure}: {chosen.law.law}, {chosen.states} states")
-        if chosen.law.law not in AFFINE:
-            affine = next(fit for fit in fits if fit.law.law in AFFINE)
-            gap = affine.bic - chosen.bic
-            click.echo(
-                f"a network cannot be trained on {chosen.law.law}; the best law for that is --law {affine.law.law} "
-                f"(BIC {gap:+.1f})"
-            )
         if "absent" in record:
             click.echo("voltages and times are not known: fill them in, or take them from a device with --base NAME")
 

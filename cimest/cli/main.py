@@ -16,16 +16,22 @@ COMMANDS = {
     "run": ("cimest.cli.run:run", "Train the network on the chip, and price it."),
     "estimate": ("cimest.cli.estimate:estimate", "Price a training step without training."),
     "compare": ("cimest.cli.compare:compare", "Show what differs between two designs, and what each difference costs."),
+    "sweep": ("cimest.cli.sweep:sweep", "Explore many designs at once, and train where it matters."),
+    "merge": ("cimest.cli.merge:merge", "Join the shards of a sweep."),
+    "plot": ("cimest.cli.plot:plot", "Draw the figures of a sweep again."),
     "optimise-dataflow": ("cimest.cli.optimise:optimise_dataflow", "Search the best schedule and buffer sizes."),
+    "program": ("cimest.cli.program:program", "Write trained weights into devices, and age them."),
     "check": ("cimest.cli.check:check", "Check an experiment and show the defaults that it takes."),
     "new": ("cimest.cli.new:new", "Write a commented experiment to start from."),
     "list": ("cimest.cli.catalogue:list_names", "List components, devices, technologies, networks, rules or datasets."),
     "show": ("cimest.cli.catalogue:show", "Show one of them: its parameters, units and sources."),
+    "extract": ("cimest.cli.extract:extract", "Average the weights of a run's late training, and test the mean."),
     "explain": ("cimest.cli.explain:explain", "Show formula, inputs and sources behind one number of a result."),
     "cite": ("cimest.cli.explain:cite", "Print BibTeX of the sources that a result rests on."),
     "data": ("cimest.cli.data:data", "Download data sets."),
     "fit-device": ("cimest.cli.fit_device:fit_device", "Turn measured pulses into a device."),
     "validate": ("cimest.cli.validate:validate", "Show our numbers beside another tool's and published ones."),
+    "bench": ("cimest.cli.bench:bench", "Time each hot loop beside its limit on this machine."),
 }
 """Command to where it is and what it does; so `--help` imports none of them."""
 

@@ -14,6 +14,8 @@ from cimest.cli.common import console, experiment_arguments, json_option, print_
 @experiment_arguments
 @click.option("--objective", type=click.Choice(["energy", "latency", "energy_delay"]), default="energy")
 @click.option("--area", metavar="AREA", help="Largest area of the chip, such as '25 mm^2'.")
+@click.option("--buffers", metavar="SIZE", help="Largest size of all buffers together, such as '4 MiB'.")
+@click.option("--quick", is_flag=True, help="Change one choice at a time only, not two.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the best experiment and its result.")
 @quiet_option
 @json_option
@@ -22,11 +24,13 @@ def optimise_dataflow(
     overrides: tuple[str, ...],
     objective: str,
     area: str | None,
+    buffers: str | None,
+    quick: bool,
     out: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Search all schedules and buffer sizes of EXPERIMENT; device, arrays, converters, rule and batch stay."""
+    """Search schedules, weight-gradient units and sizes for EXPERIMENT; device, arrays, ADCs, rule and batch stay."""
     from rich.progress import Progress
 
     from cimest.config import load
@@ -37,19 +41,21 @@ def optimise_dataflow(
 
     given = load(experiment, overrides)
     with Progress(console=_stderr(), disable=quiet or as_json, transient=True) as progress:
-        task = progress.add_task("schedules", total=None)
+        task = progress.add_task("designs", total=None)
         found = optimise(
             given,
             objective=objective,
             area_limit=parse(area, "m^2") if area else None,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            buffer_limit=parse(buffers, "bit") if buffers else None,
+            quick=quick,
+            progress=lambda points, best: progress.update(task, description=f"{points} designs, best {best:.4g}"),
         )
     best = estimate(found.best, out)
     if out is not None:
         (out / "experiment.yaml").write_text(dump_yaml(found.best))
     if as_json:
         answer = {"best": best, "objective": found.objective, "start": found.start, "points": found.points}
-        print_json({**answer, "feasible": found.feasible, "mattered": found.mattered})
+        print_json({**answer, "feasible": found.feasible, "mattered": found.mattered, "in_array": found.in_array})
     elif not quiet:
         _print(given, found, objective)
 
@@ -79,3 +85,8 @@ def _print(given: Any, found: Any, objective: str) -> None:
     for path, ratio in found.mattered.items():
         mattered.add_row(path, f"x {ratio:.3g}")
     out.print(mattered)
+    if found.in_array is not None:
+        out.print(
+            f"apart: an update in the arrays, by sgd after each sample and without a weight-gradient pass: "
+            f"{found.in_array:.4g}"
+        )

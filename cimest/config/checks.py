@@ -11,14 +11,19 @@ from pydantic import ValidationError
 
 from cimest.config.document import Entry, read_file
 from cimest.config.messages import ConfigError, Problem, no_file
-from cimest.config.schema import Device, Experiment
-from cimest.config.sections import options_model, read_options, sections_of
+from cimest.config.schema import NETWORK_FILES, Chip, Device, Experiment
+from cimest.config.sections import field_at, fields_of, options_model, read_options, sections_of
 from cimest.config.validation import expand, explain
 from hwlib.devices import load_device
 from hwlib.registry import Registry, UnknownName, suggestion
+from hwlib.technology import Technology
 
 DEVICE = ("chip", "device")
 ADCS = (("chip", "adc", "kind"), ("chip", "backward_adc", "kind"), ("chip", "weight_gradient", "adc_kind"))
+
+
+CELLS = {"resistive": ("1t1r", "crossbar", "ecram"), "ferroelectric": ("1t1r", "fefet")}
+"""Cells that a kind of device can be in."""
 
 
 def unknown_name(error: UnknownName, entry: Entry, path: tuple[str, ...]) -> Problem:
@@ -90,28 +95,32 @@ def _overlaid(old: Entry, new: Entry) -> Entry:
     return Entry(merged, old.place, old.key)
 
 
-def names(root: Entry) -> list[Problem]:
+def names(root: Entry, folder: Callable[[Entry], Path]) -> list[Problem]:
     """Names of the network, the data set, the rule and the technology, and the options of the network and the rule.
 
     Parameters
     ----------
     root : Entry
         The experiment with its short forms written out; what has the wrong form is left to the schema.
+    folder : function
+        Folder from which relative paths start, of an entry.
     """
     from cimest.datasets import DATASETS
-    from cimest.mapping.parts import COMMON_ADCS, adc_kinds
-    from cimest.network import NETWORKS
+    from cimest.mapping.part import COMMON_ADCS, adc_kinds
+    from cimest.network import NETWORKS, arguments
     from cimest.rules import RULES
     from hwlib.technology import technology_names
 
     problems: list[Problem] = []
     dataset = _named(root, ("dataset", "name"), DATASETS, problems)
-    network = _named(root, ("network", "name"), NETWORKS, problems)
+    network = _network_file(root, folder, problems) or _named(root, ("network", "name"), NETWORKS, problems)
     rule = _named(root, ("training", "rule", "name"), RULES, problems)
+    if dataset:
+        dataset = _make(root, ("dataset",), type(dataset), tuple, problems)
     if network:
-        _make(root, ("network",), network, (dataset.shape, dataset.classes) if dataset else None, problems)
+        _make(root, ("network",), network, dataset and (lambda: arguments(network, dataset)), problems)
     if rule:
-        _make(root, ("training", "rule"), rule, (), problems)
+        _make(root, ("training", "rule"), rule, tuple, problems)
     for path in ADCS:
         entry = root.at(path)
         if entry and isinstance(entry.value, str) and entry.value not in COMMON_ADCS and entry.value not in adc_kinds():
@@ -129,7 +138,7 @@ def names(root: Entry) -> list[Problem]:
 def _named(root: Entry, path: tuple[str, ...], registry: Registry[Any], problems: list[Problem]) -> Any:
     """What a name stands for; None if there is no name or nothing has it."""
     entry = root.at(path)
-    if entry is None or not isinstance(entry.value, str):
+    if entry is None or not isinstance(entry.value, str) or entry.value.endswith(NETWORK_FILES):
         return None
     try:
         return registry.get(entry.value)
@@ -138,29 +147,54 @@ def _named(root: Entry, path: tuple[str, ...], registry: Registry[Any], problems
         return None
 
 
-def _make(root: Entry, path: tuple[str, ...], thing: Callable[..., Any], first: Any, problems: list[Problem]) -> None:
-    """Make a network or a rule with its options, after the arguments `first`; None only reads the options."""
+def _network_file(root: Entry, folder: Callable[[Entry], Path], problems: list[Problem]) -> Any:
+    """The builder of a network that the experiment names by a file; None if it does not, or there is no such file."""
+    from cimest.network import builder
+
+    entry = root.at(("network", "name"))
+    if entry is None or not isinstance(entry.value, str) or not entry.value.endswith(NETWORK_FILES):
+        return None
+    file = folder(entry) / entry.value
+    if file.is_file():
+        return builder(str(file))
+    problems.append(Problem(entry.place, "network.name", no_file(file), value=entry.value))
+    return None
+
+
+def _make(root: Entry, path: tuple[str, ...], thing: Callable[..., Any], first: Any, problems: list[Problem]) -> Any:
+    """Make a network, a data set or a rule with its options, after the arguments that the function `first` gives.
+
+    Without one the options are only read.
+
+    What was made is returned, None if there are problems.
+    """
     section = root.at(path)
     assert section is not None, "its name was found"
-    options = Entry({key: entry for key, entry in section.value.items() if key != "name"}, section.place, section.key)
+    fields = fields_of(sections_of(field_at(path).annotation))  # type: ignore[union-attr]
+    own = {key: entry for key, entry in section.value.items() if key not in fields}
+    options, made = Entry(own, section.place, section.key), None
     model, new = options_model(thing), []  # type: Any, list[Problem]
     options = expand(options, (model,), path, new)
     try:
         read = read_options(thing, options.plain)
         if first is not None and not new:
-            thing(*first, **read)
+            made = thing(*first(), **read)
     except ValidationError as error:
         new += explain(error, options, (model,), path)
+    except ConfigError as error:  # of the file that it stands for
+        new += error.problems
     except ValueError as error:
         # It refuses a value, or a combination of them, and names what it blames, or else the whole is at fault.
         blamed = next((key for key in options.value if re.search(rf"\b{re.escape(key)}\b", str(error))), "name")
         new.append(Problem(section.value[blamed].place, ".".join(path), str(error), value=section.plain))
     problems += new
+    return made
 
 
 def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
     """Key paths and messages of values that are right one by one but do not fit together."""
-    from cimest.datasets import DATASETS
+    from cimest.config.schedule import conflicts
+    from cimest.datasets import choose
     from hwlib.technology import load_technology
 
     chip, training, dataset = experiment.chip, experiment.training, experiment.dataset
@@ -174,7 +208,7 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
         for part, lines, available, what in shared
         if lines > available
     ]
-    data = DATASETS.get(dataset.name)
+    data = choose(dataset.name, dataset.options)
     for part, wanted, images in (("train", dataset.train, data.train), ("test", dataset.test, data.test)):
         if wanted is not None and wanted > images:
             found.append((("dataset", part), f"{wanted} is more than the {images} images of {dataset.name}"))
@@ -182,7 +216,28 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
     if training.batch > images:
         found.append((("training", "batch"), f"a batch of {training.batch} is more than the {images} training images"))
     try:
-        load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
+        tech = load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
     except ValueError as error:
-        found.append((("chip", "supply"), str(error)))
-    return found
+        return [*found, (("chip", "supply"), str(error))]
+    return found + cells(chip, tech) + list(conflicts(experiment))
+
+
+def cells(chip: Chip, tech: Technology) -> list[tuple[tuple[str, ...], str]]:
+    """Problems of arrays that cannot be built, or be trained."""
+    from cimest.mapping.arrays import lines_of, weight_array
+
+    device, array = chip.device, chip.array
+    if array.encoding == "two_pairs":
+        reason = "which pair an update goes to is up to a training rule, and none has such; allowed: "
+        return [(("chip", "array", "encoding"), f"{reason}reference_column, differential_pair")]
+    try:
+        kind = device.kind
+        if array.cell not in CELLS[kind]:
+            allowed = ", ".join(CELLS[kind])
+            return [(("chip", "array", "cell"), f"no cell for {device.name}, a {kind} device; allowed: {allowed}")]
+        weight_array(chip).area(tech)
+        lines_of(chip, tech)
+        assert device.states  # read, as what the record lacks is refused then
+    except ValueError as error:
+        return [(("chip", "device"), str(error))]
+    return []

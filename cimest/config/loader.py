@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,27 @@ from pydantic import BaseModel, ValidationError
 from cimest.config import checks
 from cimest.config.document import Entry, read_file, read_text, write_text
 from cimest.config.messages import ConfigError, Place, Problem, no_file
-from cimest.config.schema import Device, Experiment
+from cimest.config.schema import NETWORK_FILES, Device, Experiment
 from cimest.config.sections import Models, all_paths, fields_of, known, read_options, sections_of, short_form
 from cimest.config.validation import expand, explain
 from hwlib.registry import closest
 
-FILES: tuple[tuple[str, ...], ...] = (("dataset", "path"), ("activity",))
+FILES: tuple[tuple[str, ...], ...] = (
+    ("dataset", "path"),
+    ("activity",),
+    ("programming", "weights", "file"),
+    ("programming", "strategy"),
+)
 """Key paths whose value is a path of the file system."""
 
 
-def load(path: str | Path, overrides: Iterable[str] = (), base: str | Path | None = None) -> Experiment:
+def load(
+    path: str | Path,
+    overrides: Iterable[str] = (),
+    base: str | Path | None = None,
+    changes: Mapping[str, Entry] | None = None,
+    fitting: bool = True,
+) -> Experiment:
     """Read and check an experiment.
 
     Parameters
@@ -33,6 +44,11 @@ def load(path: str | Path, overrides: Iterable[str] = (), base: str | Path | Non
     base : str or Path, optional
         Folder from which relative paths in the file start, by default the file's own. Those of an override
         start from the working folder.
+    changes : mapping, optional
+        Key path to an entry of another file, which replaces what the experiment has there, sections before
+        what they hold. Problems are found where the entry stands.
+    fitting : bool
+        Whether sizes that do not fit together are a problem.
 
     Returns
     -------
@@ -57,8 +73,10 @@ def load(path: str | Path, overrides: Iterable[str] = (), base: str | Path | Non
         root = Entry({}, root.place, root.key)
     for override in overrides:
         root = _overridden(root, override, problems)
+    for name, entry in sorted((changes or {}).items(), key=lambda change: change[0].count(".")):
+        root = _inserted(root, (Experiment,), None, name.split("."), entry)
     root = expand(root, (Experiment,), (), problems)
-    return _validated(root, problems, path.parent if base is None else Path(base))
+    return _validated(root, problems, path.parent if base is None else Path(base), fitting)
 
 
 def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:
@@ -69,10 +87,7 @@ def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:
     if not equals:
         problems.append(Problem(place, "", "has no value", "write it as key.path=value"))
     elif not known(path):
-        paths = [".".join(other) for other in all_paths()]
-        endings = [other for other in paths if other.endswith(f".{name.strip()}")]
-        best = " or ".join(endings[:3]) or closest(name, paths)
-        problems.append(Problem(place, name, "no such key", f"did you mean {best}?" if best else ""))
+        problems.append(no_such_key(place, name))
     else:
         try:
             value, found = read_text(text, place.file, place, path)
@@ -82,6 +97,14 @@ def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:
             problems += found
             root = _inserted(root, (Experiment,), None, path, value)
     return root
+
+
+def no_such_key(place: Place, name: str) -> Problem:
+    """The problem of a key path that an experiment does not have, with the paths that may be meant."""
+    paths = [".".join(other) for other in all_paths()]
+    endings = [other for other in paths if other.endswith(f".{name.strip()}")]
+    best = " or ".join(endings[:3]) or closest(name, paths)
+    return Problem(place, name, "no such key", f"did you mean {best}?" if best else "")
 
 
 def _inserted(entry: Entry | None, models: Models, default: Any, path: Sequence[str], value: Entry) -> Entry:
@@ -107,7 +130,7 @@ def _inserted(entry: Entry | None, models: Models, default: Any, path: Sequence[
     return Entry(children, (entry or value).place, (entry or value).key)
 
 
-def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
+def _validated(root: Entry, problems: list[Problem], home: Path, fitting: bool) -> Experiment:
     """The experiment of a tree without short forms; paths in its file start from `home`."""
 
     def folder(entry: Entry) -> Path:
@@ -119,9 +142,14 @@ def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
         if entry and isinstance(entry.value, str):
             file = folder(entry) / Path(entry.value).expanduser()
             _replace(data, keys, str(file))
-            if keys == ("activity",) and not file.is_file():
-                problems.append(Problem(entry.place, "activity", f"there is no file {str(file)!r}", value=entry.value))
-    problems += checks.names(root)
+            if keys != ("dataset", "path") and not file.is_file():
+                problems.append(
+                    Problem(entry.place, ".".join(keys), f"there is no file {str(file)!r}", value=entry.value)
+                )
+    problems += checks.names(root, folder)
+    network = root.at(("network", "name"))
+    if network and isinstance(network.value, str) and network.value.endswith(NETWORK_FILES):
+        _replace(data, ("network", "name"), str(folder(network) / network.value))
     wrong_device: list[Problem] = []
     if entry := root.at(checks.DEVICE):
         device, wrong_device = checks.device(entry, folder)
@@ -133,7 +161,7 @@ def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
     except ValidationError as error:
         found = explain(error, root, (Experiment,))
         problems += [problem for problem in found if not (wrong_device and problem.path == "chip.device")]
-    if experiment and not problems:
+    if experiment and not problems and fitting:
         for path, message in checks.sizes(experiment):
             problems.append(Problem(_nearest(root, path).place, ".".join(path), message))
     if problems or experiment is None:
@@ -147,13 +175,18 @@ def _validated(root: Entry, problems: list[Problem], home: Path) -> Experiment:
 
 
 def _fill_options(experiment: Experiment) -> None:
-    """Give the network and the rule all their options, converted to their types, those left to their defaults too."""
-    from cimest.network import NETWORKS
+    """Give network, data set and rule all their options, converted to their types, those left to their defaults too."""
+    from cimest.datasets import DATASETS
+    from cimest.network import builder
     from cimest.rules import RULES
 
-    network, rule = experiment.network, experiment.training.rule
-    for section, thing in ((network, NETWORKS.get(network.name)), (rule, RULES.get(rule.name))):
-        assert section.model_extra is not None, "both sections take options"
+    network, dataset, rule = experiment.network, experiment.dataset, experiment.training.rule
+    for section, thing in (
+        (network, builder(network.name)),
+        (dataset, type(DATASETS.get(dataset.name))),
+        (rule, RULES.get(rule.name)),
+    ):
+        assert section.model_extra is not None, "these sections take options"
         section.model_extra.update(read_options(thing, section.model_extra))
 
 

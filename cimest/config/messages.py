@@ -86,7 +86,7 @@ def shown(value: Any) -> str:
     """A value as a message shows it: text in quotes, collections by their kind."""
     if isinstance(value, dict):
         return "a mapping"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "a list"
     if value is None:
         return "nothing"

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cimest.config.programming import Programming
 from hwlib.devices import Device
 from hwlib.units import Quantity
 
 Size = Annotated[float, Quantity("bit"), Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Section(BaseModel):
@@ -20,8 +22,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+NETWORK_FILES = (".yaml", ".yml", ".onnx")
+"""Endings by which the name of a network is a file."""
+
+
 class NetworkChoice(BaseModel):
-    """A network of the zoo; further keys are its own options, for example `width`."""
+    """A network of the zoo, or a YAML or ONNX file; further keys are its own options, for example `width`."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: Name
@@ -32,15 +38,24 @@ class NetworkChoice(BaseModel):
         return dict(self.model_extra or {})
 
 
-class DatasetChoice(Section):
-    """A data set and how much of it is used."""
+class DatasetChoice(BaseModel):
+    """A data set and how much of it is used; further keys are its own options, for example `size`."""
 
+    model_config = ConfigDict(frozen=True, extra="allow")
     name: Name
     path: str | None = Field(
         None, description="folder with the official files; none: the cache, or the package that holds it"
     )
     train: int | None = Field(None, ge=1, description="training images; none: all")
     test: int | None = Field(None, ge=1, description="test images; none: all")
+    validation: int | None = Field(
+        None, ge=1, description="training images, the last ones, that are held out and tested on instead of test images"
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The data set's own options."""
+        return dict(self.model_extra or {})
 
 
 class Array(Section):
@@ -48,32 +63,57 @@ class Array(Section):
 
     rows: int = Field(128, ge=2, le=4096)
     columns: int = Field(128, ge=2, le=4096)
-    cell: Literal["1t1r"] = "1t1r"
-    encoding: Literal["reference_column"] = Field(
+    cell: Literal["1t1r", "fefet", "crossbar", "ecram"] = Field(
+        "1t1r", description="a device with a transistor, a ferroelectric transistor, a device with a selector, an ECRAM"
+    )
+    selectivity: float = Field(
+        1e3, ge=2, description="of a crossbar's selector: current at the write voltage over that at its half"
+    )
+    encoding: Literal["reference_column", "differential_pair", "two_pairs"] = Field(
         "reference_column",
-        description="one cell per weight; a dummy line at mid conductance is subtracted before the ADC",
+        description="one cell per weight less a dummy line at mid conductance; two cells, G+ - G-; or two pairs of "
+        "different significance. The difference is made of currents, before the ADC",
+    )
+    pair_update: Literal["one_sided", "push_pull"] = Field(
+        "one_sided",
+        description="pair: both cells are only pulsed up, each for its sign, and refreshed; or one up and one down",
+    )
+    refresh_every: int = Field(
+        10, ge=1, description="one_sided: updates between two refreshes, which read all pairs and rewrite full ones"
     )
 
 
 class Adc(Section):
     """A converter at the edge of the arrays."""
 
-    kind: Name = Field("sar", description="a component of hwlib by its name without `_adc`")
+    kind: Name = Field(
+        "sar", description="a component of hwlib by its name without `_adc`; ideal: exact and free, for comparison"
+    )
     bits: int = Field(6, ge=1, le=12)
     columns_per_adc: int = Field(8, ge=1, description="lines that share one ADC")
-    range: Literal["calibrated", "full"] = Field(
-        "calibrated", description="full scale from measured partial sums, or from the largest possible one"
+    range: Fraction | Literal["calibrated", "full"] = Field(
+        "calibrated",
+        description="full scale from measured partial sums, the largest possible one (all cells at an end of their "
+        "range), or by design a fraction of that",
     )
     noise: float = Field(0.0, ge=0, le=10, description="thermal noise of a conversion, standard deviation in steps")
+    offset: float = Field(0.0, ge=0, le=100, description="offset from converter to converter, deviation in steps")
+    inl: float = Field(0.0, ge=0, le=100, description="largest integral nonlinearity of any converter in steps")
 
 
 class WeightGradient(Section):
     """The unit that multiplies stored activations by streamed errors."""
 
-    unit: Literal["sram_cim", "digital"] = Field(
-        "sram_cim", description="SRAM compute-in-memory arrays, or multipliers that skip zeros and are exact"
+    unit: Literal["sram_cim", "digital", "in_array"] = Field(
+        "sram_cim",
+        description="SRAM compute-in-memory arrays; multipliers that skip zeros and are exact; or none, and each "
+        "image's outer products are pulsed in the weight arrays themselves",
     )
-    lanes: int = Field(1024, ge=1, description="multipliers of a digital unit; what follows is for sram_cim")
+    lanes: int = Field(1024, ge=1, description="multipliers of a digital unit")
+    operand_buffer: Size = Field(8 * 2.0**16, description="activations and errors kept beside a digital unit")
+    train_length: int = Field(
+        31, ge=1, le=1023, description="slots of an outer product's pulse trains of either sign, for in_array"
+    )
     rows: int = Field(128, ge=2, le=4096)
     columns: int = Field(128, ge=2, le=4096)
     arrays: Count | Literal["auto"] = Field(
@@ -82,8 +122,20 @@ class WeightGradient(Section):
     adc_kind: Name = "flash"
     adc_bits: int = Field(4, ge=1, le=12)
     columns_per_adc: int = Field(8, ge=1)
-    adc_range: Literal["calibrated", "full"] = "calibrated"
+    adc_range: Fraction | Literal["calibrated", "full"] = "calibrated"
+    adc_noise: float = Field(0.0, ge=0, le=10, description="as the same of `adc`")
+    adc_offset: float = Field(0.0, ge=0, le=100, description="as the same of `adc`")
+    adc_inl: float = Field(0.0, ge=0, le=100, description="as the same of `adc`")
     buffer: Size = Field(8 * 2.0**18, description="gradient buffer")
+
+
+class Write(Section):
+    """How rows of weights are written."""
+
+    verify: Literal["none", "row"] = Field("none", description="row: each written row is read back and written again")
+    rounds: float = Field(
+        2.0, ge=1, le=100, description="writes of a row, each with a read, until it holds what it should (assumed)"
+    )
 
 
 class Hierarchy(Section):
@@ -95,6 +147,21 @@ class Hierarchy(Section):
     )
     buffer: Size = Field(8 * 2.0**14, description="input buffer of a tile")
     bus_bits: int = Field(256, ge=8, description="width of the H-tree inside a tile")
+
+
+class AttentionChoice(Section):
+    """What multiplies activations by activations."""
+
+    kind: Literal["digital", "rewritable"] = Field(
+        "digital",
+        description="multipliers, or SRAM compute-in-memory arrays like those of chip.weight_gradient, into which one "
+        "operand of each product is written",
+    )
+    lanes: int = Field(1024, ge=1, description="multipliers of a digital unit")
+    buffer: Size = Field(8 * 2.0**16, description="operands kept beside a digital unit")
+    arrays: Count | Literal["auto"] = Field(
+        "auto", description="rewritable arrays; auto: as many as the largest operand fills, of all heads"
+    )
 
 
 class GlobalBuffer(Section):
@@ -134,6 +201,11 @@ class Chip(Section):
     error_bits: int = Field(
         8, ge=2, le=8, description="bits of errors with sign; magnitudes go in two phases, one per sign"
     )
+    signed_inputs: Literal["two_phase", "twos_complement"] = Field(
+        "two_phase",
+        description="of activations that can be negative: magnitudes of one sign after the other, or all bits once, "
+        "the uppermost negative",
+    )
     mapping: Literal["unrolled", "kernel_position"] = "unrolled"
     duplication: Literal["none", "fill_tile"] = Field(
         "none", description="copies of small layers in the spare arrays of a tile"
@@ -142,6 +214,8 @@ class Chip(Section):
     bus_bits: int = Field(1024, ge=8, description="width of the H-tree between the tiles")
     weight_gradient: WeightGradient = WeightGradient()
     update_arrays: int = Field(16, ge=1, description="arrays that are written at the same time")
+    write: Write = Write()
+    attention: AttentionChoice = AttentionChoice()
     global_buffer: GlobalBuffer = GlobalBuffer()
     dram: DramChoice = DramChoice()
 
@@ -171,7 +245,7 @@ class RuleChoice(BaseModel):
 
 
 class LearningRate(Section):
-    """Step size: pulses at a normalised gradient of one are half of `start` times the states of the device."""
+    """Step size: what a normalised gradient of one adds to a weight in the middle of its range, which is 2 wide."""
 
     start: float = Field(0.03, gt=0)
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -185,6 +259,9 @@ class Training(Section):
     epochs: int = Field(8, ge=1)
     batch: int = Field(50, ge=1)
     learning_rate: LearningRate = LearningRate()
+    batch_time: Annotated[float, Quantity("s"), Field(ge=0)] | None = Field(
+        None, description="between two updates, in which conductances drift; none: as the chip takes, by estimate"
+    )
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     initial_range: float = Field(
         0.5, gt=0, le=1, description="first weights are uniform within ± this fraction of full range"
@@ -194,8 +271,10 @@ class Training(Section):
 class Gradient(Section):
     """Where weight gradients of a batch are summed."""
 
-    accumulate: Literal["dram", "on_chip"] | None = Field(
-        None, description="dram: each image's gradient goes out and back; on_chip: in the gradient buffer"
+    accumulate: Literal["dram", "dram_per_batch", "on_chip", "in_unit"] | None = Field(
+        None,
+        description="dram: each image's gradient goes out and back; dram_per_batch: in the gradient buffer, and once "
+        "a batch out and back; on_chip: in the gradient buffer; in_unit: in a digital unit's lanes, block by block",
     )
     bits: int = Field(16, ge=4, le=32, description="word in which gradients are summed and handed to the rule")
 
@@ -204,8 +283,16 @@ class Dataflow(Section):
     """The schedule of a training step; what is not said is taken from `base`."""
 
     base: Literal["naive", "optimised"] = "optimised"
-    loop_order: Literal["image_outer", "slice_outer"] | None = Field(
-        None, description="weight gradient: all layers of an image, or all images for one slice of a layer"
+    loop_order: Literal["image_outer", "slice_outer", "split"] | None = Field(
+        None,
+        description="weight gradient: all layers of an image; all images for one slice of a layer; or the first "
+        "layers in the one order and the others in the other",
+    )
+    image_layers: int | None = Field(
+        None, ge=0, description="under split: layers with weights, from the first, that go image by image"
+    )
+    image_group: int = Field(
+        1, ge=1, description="images that a layer which goes image by image takes together, with sums in_unit"
     )
     gradient: Gradient = Gradient()
     operand_writes: Literal["per_kernel_position", "once"] | None = Field(
@@ -215,6 +302,12 @@ class Dataflow(Section):
         None, description="dram: between layers through DRAM; buffer: in the global buffer, spilling what does not fit"
     )
     overlap: bool | None = Field(None, description="transfers hidden behind computation")
+    pipelined: bool | None = Field(
+        None, description="images follow one another through the layers; the slowest resource sets the pace"
+    )
+    accounting: Literal["ours", "neurosim"] = Field(
+        "ours", description="neurosim: what is counted and how often as in DNN+NeuroSim V2.1, to compare with it"
+    )
 
 
 class Experiment(Section):
@@ -226,4 +319,5 @@ class Experiment(Section):
     training: Training = Training()
     dataflow: Dataflow = Dataflow()
     activity: str | None = Field(None, description="file with recorded activity, for an estimate without a run")
+    programming: Programming = Field(default_factory=Programming, description="how trained weights are written")
     seed: int = Field(0, ge=0, lt=2**32)

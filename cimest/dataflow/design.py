@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
-from math import ceil, log2, prod
+from functools import cached_property
 
 import numpy as np
 
+from cimest.config.schedule import Schedule
 from cimest.config.schema import Chip
-from cimest.dataflow.schedule import Schedule
+from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement
-from cimest.mapping.parts import Part
-from cimest.network import Conv, MaxPool, Network, Relu
+from cimest.mapping.part import Part
+from cimest.network import Network
+from cimest.network.stages import Stage, stages
 from hwlib.component import Real
 
 
@@ -61,67 +62,147 @@ class Design:
     @property
     def error_cycles(self) -> int:
         """Cycles of one error vector: the bits of its magnitudes, once for each sign."""
-        return 2 * (self.chip.error_bits - 1)
+        return operands.errors(self.chip).cycles
+
+    def stacked(self, placement: Placement) -> Real:
+        """1 if all images of a batch pass before a slice of a layer's gradient leaves the unit, 0 if one does."""
+        if self.schedule.loop_order == "split":
+            return np.where(self._place(placement) >= np.asarray(self.schedule.image_layers), 1.0, 0.0)[()]
+        return float(self.schedule.stacked)
+
+    def images_at_once(self, placement: Placement) -> Real:
+        """Images whose weight gradients of a layer are formed together before they leave the unit."""
+        return np.where(self.stacked(placement), self.batch, self.schedule.image_group)[()]
 
     @property
-    def images_at_once(self) -> int:
-        """Images whose weight gradients are formed together before they leave the unit."""
-        return self.batch if self.schedule.stacked else 1
+    def products_in_a_lane(self) -> Real:
+        """Most products that a lane of a digital weight-gradient unit sums before the block leaves it."""
+        largest: Real = 1
+        for placement in self.plan.placements:
+            images = self.images_at_once(placement) if self.schedule.accumulate == "in_unit" else 1
+            largest = np.maximum(largest, placement.layer.positions * images)
+        return largest
 
-    def following(self, placement: Placement) -> tuple[Relu | MaxPool, ...]:
-        """Layers without weights between this layer and the next one with weights."""
-        layers = self.network.layers
-        after = layers[layers.index(placement.layer) + 1 :]
-        return tuple(takewhile(lambda layer: not isinstance(layer, Conv), after))  # type: ignore[arg-type]
+    def _place(self, placement: Placement) -> int:
+        """Which of the layers with weights it is, from 0."""
+        return self._places[placement.layer.name]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {placement.layer.name: place for place, placement in enumerate(self.plan.placements)}
+
+    def images_kept(self, placement: Placement) -> Real:
+        """Images whose activations and errors of a layer wait for its weight gradient at the same time.
+
+        In a pipeline, whose stages are the layers' forward and backward passes (our choice), an image's activations
+        wait while the layers behind work forward and backward.
+        """
+        waiting = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
+        return np.minimum(self.batch, self.images_at_once(placement) + waiting)
+
+    @cached_property
+    def _stages(self) -> dict[str, Stage]:
+        return {stage.matrix.name: stage for stage in stages(self.network)}
+
+    def stage(self, placement: Placement) -> Stage:
+        """A layer with the layers without weights that are computed with it."""
+        return self._stages[placement.layer.name]
 
     def input_values(self, placement: Placement) -> int:
-        """Activations that enter a layer, per sample."""
-        return prod(placement.layer.input)
+        """Activations that enter a layer's products, per sample."""
+        return placement.layer.operands
 
     def output_values(self, placement: Placement) -> int:
-        """Pre-activations at a layer's output, per sample."""
-        return prod(placement.layer.output)
+        """Results of a layer's products, per sample."""
+        return placement.layer.fan_out * placement.layer.positions
 
     def stored_values(self, placement: Placement) -> int:
-        """Activations that leave a layer after rectifier and pooling, and errors that come back to it, per sample."""
-        return prod((self.following(placement) or (placement.layer,))[-1].output)
+        """Activations that leave a layer's stage, per sample."""
+        return self.stage(placement).stored_values
+
+    def remembered_values(self, placement: Placement) -> int:
+        """Values kept for the backward passes of layers without weights, per sample."""
+        return self.stage(placement).remembered_values
 
     def index_bits(self, placement: Placement) -> int:
         """Bits that remember which value of each pooling window was the largest, per sample."""
-        return sum(
-            prod(layer.output) * ceil(2 * log2(layer.window))
-            for layer in self.following(placement)
-            if isinstance(layer, MaxPool)
-        )
+        return self.stage(placement).index_bits
 
     def error_bits(self, placement: Placement) -> int:
-        """Bits of a layer's errors as they travel: in the pooled map, with the places of the largest values."""
-        return self.stored_values(placement) * self.chip.error_bits + self.index_bits(placement)
+        """Bits of a layer's errors as they wait for the weight gradient.
 
-    def spill(self) -> Real:
-        """Fraction of activations and errors kept for the weight gradient that the global buffer has no room for.
+        In the pooled map, with the places of the largest values, if what lies between is passive, else at the layer.
+        """
+        stage = self.stage(placement)
+        if stage.compact:
+            return stage.result_values * self.chip.error_bits + stage.index_bits
+        return self.output_values(placement) * self.chip.error_bits
 
-        Under `image_outer` those of one image wait there, under `slice_outer` those of the whole batch.
+    def kept_bits(self, placement: Placement) -> int:
+        """Bits of activations and errors that a sample's backward pass and weight gradient wait for."""
+        stage, chip = self.stage(placement), self.chip
+        inputs = 0 if stage.shares_input else self.input_values(placement)
+        errors = stage.result_values if stage.compact else self.output_values(placement)
+        return (inputs + stage.remembered_values) * chip.input_bits + errors * chip.error_bits
+
+    def input_cycles(self, placement: Placement) -> int:
+        """Cycles of one input vector, which may have a sign; see `Operand`."""
+        return operands.inputs(self.chip, self.network.takes_signed(placement.layer)).cycles
+
+    def passed_on(self, placement: Placement) -> Real:
+        """Share of the errors at a layer's input that goes to DRAM: they wait, or the stage before takes them."""
+        source = self.network.sources_of(placement.layer)[0]
+        waits = any(stage.compact for stage in self._stages.values() if source in stage.names)
+        return self.spill(placement) if waits or self.schedule.activations == "dram" else 0.0
+
+    def spill(self, placement: Placement) -> Real:
+        """Fraction of what is kept of a layer for later passes that the global buffer has no room for.
+
+        Layers that go image by image come first, since theirs are needed again soon; those of which the whole batch
+        waits share what is left.
         """
         if self.schedule.activations == "dram":
             return 1.0
-        bits = sum(
-            self.input_values(p) * self.chip.input_bits + self.stored_values(p) * self.chip.error_bits
-            for p in self.plan.placements
-        )
-        return np.maximum(0.0, 1 - self.chip.global_buffer.size / (bits * self.images_at_once))
+        soon, later = self._spilled
+        return np.where(self.stacked(placement), later, soon)[()]
 
-    def gradient_word_spill(self) -> Real:
-        """Fraction of each image's weight gradients that goes to DRAM and comes back."""
+    @cached_property
+    def _spilled(self) -> tuple[Real, Real]:
+        """See `spill`: of layers that go image by image, and of the others."""
+        soon: Real = 0.0
+        later: Real = 0.0
+        for other in self.plan.placements:
+            bits, stacked = self.kept_bits(other) * self.images_kept(other), self.stacked(other)
+            soon, later = soon + (1 - stacked) * bits, later + stacked * bits
+        size = self.chip.global_buffer.size
+        return _excess(soon, size), _excess(later, np.maximum(0.0, size - soon))
+
+    @cached_property
+    def _gradients_image_by_image(self) -> Real:
+        """Gradients that wait for the next image's share. [bit]"""
+        return sum((1 - self.stacked(p)) * p.layer.weights * self.schedule.gradient_bits for p in self.plan.placements)
+
+    def gradient_word_spill(self, placement: Placement) -> Real:
+        """Fraction of a layer's weight gradient that goes to DRAM and comes back for each image."""
         if self.schedule.accumulate == "dram":
             return 1.0
-        if self.schedule.stacked:
-            return 0.0
-        bits = self.network.weights * self.schedule.gradient_bits
-        return np.maximum(0.0, 1 - self.chip.weight_gradient.buffer / bits)
+        excess = _excess(self._gradients_image_by_image, self.chip.weight_gradient.buffer)
+        return np.where(self.stacked(placement), 0.0, excess)[()]
 
     def gradient_slices(self, placement: Placement) -> Real:
-        """Slices into which a layer's weight gradient is cut so that each fits into the gradient buffer."""
-        if not self.schedule.stacked or self.schedule.accumulate == "dram":
+        """Slices into which a layer's weight gradient is cut so that each fits into the gradient buffer.
+
+        A gradient of which the lanes hold a block until the batch has passed needs none.
+        """
+        if self.schedule.accumulate in ("dram", "in_unit"):
             return 1.0
-        return np.ceil(placement.layer.weights * self.schedule.gradient_bits / self.chip.weight_gradient.buffer)
+        bits = placement.layer.weights * self.schedule.gradient_bits
+        room = np.maximum(
+            self.schedule.gradient_bits, self.chip.weight_gradient.buffer - self._gradients_image_by_image
+        )
+        return np.where(self.stacked(placement), np.ceil(bits / room), 1.0)[()]
+
+
+def _excess(bits: Real, size: Real) -> Real:
+    """Fraction of so many bits that a memory has no room for."""
+    return np.maximum(0.0, 1 - size / np.maximum(bits, 1))

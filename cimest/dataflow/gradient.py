@@ -11,6 +11,7 @@ from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement, gradient_blocks
+from cimest.mapping.parts import lane_edge
 from hwlib.component import Real
 
 PASS = "weight_gradient"
@@ -28,22 +29,44 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
 def multiplied(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
     """Weight gradient by multipliers.
 
-    A square block of gradients stays in the lanes while the positions of an image stream past it, from the global
-    buffer (our choice: the unit has no buffer of its own), then joins its running sum in the gradient buffer. A
-    product with a zero is skipped, which saves energy and no time.
+    A square block of gradients stays in the lanes while operands stream past it from the unit's own buffer: all
+    positions of an image, after which it joins its running sum in the gradient buffer, or, where sums stay `in_unit`,
+    those of all images that the loop order puts together. A product with a zero is skipped, which saves energy and
+    no time.
     """
     layer, name, chip = placement.layer, placement.layer.name, design.chip
-    lanes = chip.weight_gradient.lanes
-    edge = np.floor(np.sqrt(lanes))
-    slots = layer.positions * np.ceil(layer.fan_in / edge) * np.ceil(layer.fan_out / edge)
+    lanes, edge = chip.weight_gradient.lanes, lane_edge(chip)
+    across = layer.groups * np.ceil(layer.fan_out / layer.groups / edge)
+    slots = layer.positions * np.ceil(layer.fan_in / edge) * across
     used = layer.macs / (slots * lanes)
     executed = {"executed": used * (1 - activity.input_zeros) * (1 - activity.error_zeros)}
+    fetched = operand_fetches(design, placement)
     yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
-    streamed = slots * edge * (chip.input_bits + chip.error_bits)
-    yield from fetches(design, placement)
-    yield from move(design, name, PASS, "global_buffer", "read", streamed)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", streamed)
+    yield Action(name, PASS, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
+    yield from fetches(design, placement, fetched)
+    yield from move(design, name, PASS, "global_buffer", "read", fetched)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", fetched)
+    yield from move(design, name, PASS, "operand_buffer", "write", fetched)
     yield from sums(design, placement, 1)
+
+
+def operand_fetches(design: Design, placement: Placement) -> Real:
+    """Operand bits that a digital unit takes from the global buffer for one sample.
+
+    Half of the unit's buffer holds activations or errors while the others stream through the other half, once for
+    each such half (our choice). The cheaper way round is taken, also for the slices of a gradient that has to be cut.
+    """
+    half = design.chip.weight_gradient.operand_buffer / 2
+    images = np.where(design.schedule.accumulate == "in_unit", design.images_at_once(placement), 1)[()]
+    activations = design.input_values(placement) * design.chip.input_bits * images
+    errors = design.error_bits(placement) * images
+    slices = design.gradient_slices(placement)
+
+    def streamed(some: Real, others: Real) -> Real:
+        return np.minimum(some + others * np.ceil(some / half), others + some * np.ceil(others / half))
+
+    cheaper = np.minimum(streamed(activations / slices, errors), streamed(activations, errors / slices))
+    return slices * cheaper / images
 
 
 def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -58,19 +81,19 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     chip, layer, schedule = design.chip, placement.layer, design.schedule
     unit, name = chip.weight_gradient, layer.name
     once = schedule.operand_writes == "once"
-    images = design.images_at_once
+    images = design.images_at_once(placement)
     stored = layer.input[1] * layer.input[2] if once else layer.positions
-    all_row_blocks, column_blocks = gradient_blocks(stored * images, layer.input[0], chip)
+    all_row_blocks, column_blocks = gradient_blocks(stored * images, layer.channels, chip)
     row_blocks = all_row_blocks / images  # per sample
-    groups = np.ceil(
-        np.minimum(unit.columns, layer.input[0] * chip.input_bits) / np.ceil(unit.columns / unit.columns_per_adc)
-    )
+    # An output channel meets the inputs of its own group only.
+    meeting, its_blocks = layer.channels / layer.groups, np.ceil(column_blocks / layer.groups)
+    groups = np.ceil(np.minimum(unit.columns, meeting * chip.input_bits) / np.ceil(unit.columns / unit.columns_per_adc))
     loads = np.ceil(all_row_blocks * column_blocks / design.gradient_arrays) / images
 
     vectors = layer.kernel_positions * layer.fan_out * design.error_cycles
-    reads = vectors * row_blocks * column_blocks * groups
+    reads = vectors * row_blocks * its_blocks * groups
     in_time = vectors * loads * groups
-    columns = layer.input[0] * chip.input_bits / column_blocks / groups
+    columns = meeting * chip.input_bits / its_blocks / groups
     active = activity.error_ones * layer.positions / row_blocks
     products = layer.weights * row_blocks
     read = {
@@ -102,7 +125,7 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     written_in = rows * unit.columns / chip.bus_bits
     yield Action(name, PASS, "gradient_decoder", "decode", rows)  # its time is part of the row's write
     yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
-    yield from fetches(design, placement)
+    yield from fetches(design, placement, sum(operand_bits(design, placement)))
     yield from delivery(design, placement, 1 if once else layer.kernel_positions)
     # A load of the arrays holds some of the channels, and touches the gradients of those only.
     yield from sums(design, placement, loads * np.minimum(1, design.gradient_arrays / column_blocks))
@@ -115,7 +138,7 @@ def centring(design: Design, placement: Placement) -> Iterator[Action]:
     """
     layer = placement.layer
     units, multipliers = design.units("centring"), design.units("centring_multiplier")
-    counted = layer.positions * (layer.fan_in + layer.fan_out)
+    counted = layer.positions * (layer.fan_in * layer.groups + layer.fan_out)
     corrected = layer.weights / design.batch
     yield Action(layer.name, PASS, "centring", "accumulate", counted, counted / units, pipelined=True, transfer=True)
     unit, action, in_time = "centring_multiplier", "multiply_accumulate", corrected / multipliers
@@ -123,7 +146,7 @@ def centring(design: Design, placement: Placement) -> Iterator[Action]:
 
 
 def repeats(design: Design, placement: Placement) -> tuple[Real, Real]:
-    """How often activations and errors are needed.
+    """How often activations and errors are needed by SRAM arrays.
 
     A gradient that is cut into slices, to fit into its buffer, needs one of the operands again for each slice; the
     smaller one is repeated.
@@ -136,22 +159,22 @@ def repeats(design: Design, placement: Placement) -> tuple[Real, Real]:
 
 
 def operand_bits(design: Design, placement: Placement) -> tuple[Real, Real]:
-    """Bits of activations and of errors that the unit takes for one sample, repeats included."""
+    """Bits of activations and of errors that SRAM arrays take for one sample, repeats included."""
     of_activations, of_errors = repeats(design, placement)
     activations = design.input_values(placement) * design.chip.input_bits
     return activations * of_activations, design.error_bits(placement) * of_errors
 
 
-def fetches(design: Design, placement: Placement) -> Iterator[Action]:
-    """What the global buffer could not keep comes back from DRAM."""
+def fetches(design: Design, placement: Placement, bits: Real, pass_: str = PASS) -> Iterator[Action]:
+    """Of the operand bits that are taken, what the global buffer could not keep comes back from DRAM."""
     name = placement.layer.name
-    spilled = sum(operand_bits(design, placement)) * design.spill()
-    yield from move(design, name, PASS, "dram", "read", spilled)
-    yield from move(design, name, PASS, "global_buffer", "write", spilled)
+    spilled = bits * design.spill(placement)
+    yield from move(design, name, pass_, "dram", "read", spilled)
+    yield from move(design, name, pass_, "global_buffer", "write", spilled)
 
 
 def delivery(design: Design, placement: Placement, writes: int) -> Iterator[Action]:
-    """Activations, `writes` times, and errors on their way from the global buffer to the unit."""
+    """Activations, `writes` times, and errors on their way from the global buffer to SRAM arrays."""
     name = placement.layer.name
     activations, errors = operand_bits(design, placement)
     yield from move(design, name, PASS, "global_buffer", "read", activations * writes + errors)
@@ -159,11 +182,20 @@ def delivery(design: Design, placement: Placement, writes: int) -> Iterator[Acti
 
 
 def sums(design: Design, placement: Placement, loads: Real) -> Iterator[Action]:
-    """The running sum of the gradient: in the gradient buffer, or image by image in DRAM."""
-    name = placement.layer.name
-    bits = placement.layer.weights * design.schedule.gradient_bits
-    yield from move(design, name, PASS, "gradient_buffer", "read", bits * loads)
+    """The running sum of the gradient: in the gradient buffer, in the lanes, or image by image in DRAM.
+
+    The first share of a batch finds nothing to be added to.
+    """
+    name, schedule = placement.layer.name, design.schedule
+    bits, first = placement.layer.weights * schedule.gradient_bits, 1 / design.batch
+    if schedule.accumulate == "in_unit":
+        loads = loads / np.minimum(design.images_at_once(placement), design.batch)
+    yield from move(design, name, PASS, "gradient_buffer", "read", bits * np.maximum(0.0, loads - first))
     yield from move(design, name, PASS, "gradient_buffer", "write", bits * loads)
-    spilled = bits * design.gradient_word_spill()
+    spilled = bits * design.gradient_word_spill(placement)
     yield from move(design, name, PASS, "dram", "write", spilled)
     yield from move(design, name, PASS, "dram", "read", spilled)
+    if schedule.accumulate == "dram_per_batch":
+        leaving = (bits - spilled) * first
+        yield from move(design, name, PASS, "gradient_buffer", "read", leaving)
+        yield from move(design, name, PASS, "dram", "write", leaving)

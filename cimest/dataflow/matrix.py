@@ -12,8 +12,9 @@ from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.config.schema import Adc
 from cimest.dataflow.design import Design
+from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement
-from cimest.network import MaxPool
+from cimest.mapping.parts import operand_word
 from hwlib.component import Real
 
 
@@ -31,10 +32,11 @@ class Direction:
     register: str  # that holds each line's operand while its bits are applied
     word: int  # bits of an operand
     cycles: int
-    inputs: int
-    outputs: int
-    in_blocks: Real
-    out_blocks: Real
+    inputs: int  # of one group
+    outputs: int  # of all groups
+    groups: int
+    in_blocks: Real  # of one group
+    out_blocks: Real  # of all groups
     width: Real  # sensed lines of an array
     ones: float
     results: int  # values that leave the tiles, per tile along the inputs
@@ -54,9 +56,10 @@ def forward_direction(design: Design, placement: Placement, activity: LayerActiv
         adc=design.chip.adc,
         register="input_register",
         word=design.chip.input_bits,
-        cycles=design.chip.input_bits,
+        cycles=design.input_cycles(placement),
         inputs=placement.layer.fan_in,
         outputs=placement.layer.fan_out,
+        groups=placement.layer.groups,
         in_blocks=placement.row_blocks,
         out_blocks=placement.column_blocks,
         width=design.chip.array.columns,
@@ -80,10 +83,11 @@ def backward_direction(design: Design, placement: Placement, activity: LayerActi
         register="error_register",
         word=design.chip.error_bits,
         cycles=design.error_cycles,
-        inputs=placement.layer.fan_out,
-        outputs=placement.layer.fan_in,
-        in_blocks=placement.column_blocks,
-        out_blocks=placement.row_blocks,
+        inputs=placement.layer.fan_out // placement.layer.groups,
+        outputs=placement.layer.fan_in * placement.layer.groups,
+        groups=placement.layer.groups,
+        in_blocks=placement.column_blocks / placement.layer.groups,
+        out_blocks=placement.row_blocks * placement.layer.groups,
         width=design.chip.array.rows,
         ones=activity.error_ones,
         results=design.input_values(placement),
@@ -107,11 +111,14 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
     layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
     groups = mux_groups(direction)
     vectors = layer.positions
-    in_time = np.ceil(vectors / placement.copies) * groups
+    copies = 1 if layer.recurrent else placement.copies  # each step of a sequence waits for the one before
+    in_time = np.ceil(vectors / copies) * groups
     reads = vectors * groups * direction.cycles * placement.arrays
     conversions = vectors * direction.cycles * direction.in_blocks * direction.outputs
     active = direction.ones * direction.inputs / direction.in_blocks
-    sensed = direction.outputs / direction.out_blocks / groups
+    # Where no transistor cuts them off, the lines that wait for their turn conduct as well.
+    together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
+    sensed = direction.outputs / direction.out_blocks / together
     yield Action(name, pass_, direction.driver, "drive", reads, in_time * direction.cycles, {"active_lines": active})
     lines = reads * direction.inputs / direction.in_blocks
     yield Action(name, pass_, direction.register, "store", lines)  # while the array is read
@@ -153,8 +160,9 @@ def traffic(
     """
     layer, tiles = placement.layer, placement.tiles
     name, pass_ = layer.name, direction.pass_
-    spread = layer.positions * direction.inputs * word * direction.across
-    arriving = fetched_bits * direction.across
+    across = np.maximum(1, direction.across / direction.groups)  # tiles that need the same operands
+    spread = layer.positions * direction.inputs * direction.groups * word * across
+    arriving = fetched_bits * across
     sum_bits = partial_sum_bits(design, direction)
     collected = layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + direction.word)
     yield from move(design, name, pass_, "global_buffer", "read", fetched_bits)
@@ -174,48 +182,35 @@ def traffic(
 def window_fetches(design: Design, placement: Placement) -> Real:
     """Activations fetched: each once if the kernel's lines fit into the tile buffers, else for every window."""
     layer = placement.layer
-    lines = layer.kernel * layer.input[2] * layer.input[0] * design.chip.input_bits
+    lines = layer.kernel * layer.input[2] * layer.channels * design.chip.input_bits
     fits = lines <= design.chip.tile.buffer * placement.tile_rows
-    return np.where(fits, design.input_values(placement), layer.positions * layer.fan_in)[()]
+    return np.where(fits, design.input_values(placement), layer.positions * layer.fan_in * layer.groups)[()]
 
 
 def forward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
-    """Forward pass of one layer for one sample, with rectifier, pooling and the way of its activations."""
+    """Forward pass of one layer for one sample, and the way of its stage's activations."""
     chip, layer = design.chip, placement.layer
     name = layer.name
     word = chip.input_bits
     direction = forward_direction(design, placement, activity)
     stored = design.stored_values(placement)
-    inputs = design.input_values(placement) * word
+    stage, inputs = design.stage(placement), design.input_values(placement) * word
     yield from products(design, placement, activity, direction)
-    yield from digital(design, placement)
     yield from traffic(design, placement, direction, window_fetches(design, placement) * word, word, stored)
     places = design.index_bits(placement)
     yield from move(design, name, "forward", "global_buffer", "write", places)
-    first, last = layer is design.network.matrices[0], layer is design.network.matrices[-1]
-    if first or design.schedule.activations == "dram":
-        yield from move(design, name, "forward", "dram", "read", inputs)
-        yield from move(design, name, "forward", "global_buffer", "write", inputs)
+    remembered = stage.remembered_values * word
     if design.schedule.activations == "dram":
-        leaving: Real = places + (0 if last else stored * word)  # the last layer's outputs go to the loss unit
-    else:  # what the weight gradient needs and the buffer cannot keep; images are in the DRAM already
-        leaving = (places + (0 if first else inputs)) * design.spill()
+        arriving = (prod(layer.input) + stage.operand_values) * word
+        # The network's output goes to the loss unit.
+        leaving: Real = places + (stored - stage.delivered_values) * word + remembered
+    else:  # samples, and what later passes need and the buffer cannot keep; samples are in the DRAM already
+        arriving = stage.sample_values * word
+        kept = 0 if stage.shares_input or stage.takes_sample else inputs
+        leaving = (places + kept + remembered) * design.spill(placement)
+    yield from move(design, name, "forward", "dram", "read", arriving)
+    yield from move(design, name, "forward", "global_buffer", "write", arriving)
     yield from move(design, name, "forward", "dram", "write", leaving)
-
-
-def digital(design: Design, placement: Placement) -> Iterator[Action]:
-    """Centring (each output less its channel's mean, which it also updates), rectifier and pooling.
-
-    As many work side by side as the bus delivers, which their number on the chip follows.
-    """
-    units = design.units("centring")
-    centred = 2 * design.output_values(placement)
-    name = placement.layer.name
-    yield Action(name, "forward", "centring", "accumulate", centred, centred / units, pipelined=True, transfer=True)
-    for layer in design.following(placement):
-        count = prod(layer.output)
-        part, action = ("max_pool", "pool") if isinstance(layer, MaxPool) else ("relu", "apply")
-        yield Action(name, "forward", part, action, count, count / units, pipelined=True, transfer=True)
 
 
 def backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -226,23 +221,21 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     chip, layer = design.chip, placement.layer
     name = layer.name
     direction = backward_direction(design, placement, activity)
-    errors, inputs = design.error_bits(placement), design.input_values(placement)
+    errors, passed = design.error_bits(placement), design.passed_on(placement)
+    inputs = prod(layer.input) if design.network.passes_error_on(layer) else 0  # errors that the layer before takes
     yield from products(design, placement, activity, direction)
     yield from overlap_add(design, placement, direction)
     yield from traffic(design, placement, direction, errors, chip.error_bits, inputs)
-    if design.schedule.activations == "dram":
+    if design.schedule.activations == "dram" and design.stage(placement).compact:
         yield from move(design, name, "backward", "dram", "read", errors)
-    # Errors wait for the weight gradient; those that the loss unit made are written here too.
-    made_by_loss = errors if layer is design.network.matrices[-1] else 0
-    yield from move(
-        design, name, "backward", "dram", "write", (inputs * chip.error_bits + made_by_loss) * design.spill()
-    )
+    # Errors wait for the weight gradient of the layer before.
+    yield from move(design, name, "backward", "dram", "write", inputs * chip.error_bits * passed)
 
 
 def overlap_add(design: Design, placement: Placement, direction: Direction) -> Iterator[Action]:
     """Products that fall on the same place of the input map are added up in the tile's buffer as they come."""
     layer, tiles = placement.layer, placement.tiles
-    added = np.maximum(0, layer.positions * layer.fan_in - direction.results) * direction.along
+    added = np.maximum(0, layer.positions * layer.fan_in * layer.groups - direction.results) * direction.along
     bits = partial_sum_bits(design, direction)
     lanes = design.units("tile_accumulator", design.plan.tiles)
     yield Action(
@@ -273,6 +266,7 @@ def move(
         "tile_buffer": chip.tile.bus_bits,
         "tile_interconnect": chip.tile.bus_bits,
         "gradient_buffer": chip.bus_bits,
+        "operand_buffer": operand_word(chip),
         "dram": 1,
     }
     count = bits / words[part]

@@ -12,6 +12,7 @@ from cimest.dataflow.design import Design
 from cimest.dataflow.matrix import move
 from cimest.mapping.blocks import by_kernel_position
 from cimest.mapping.floorplan import Placement
+from hwlib.component import Real
 
 PASS = "weight_update"
 
@@ -20,7 +21,9 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
     """Update of one layer's weights, a batch's share for one sample.
 
     Each weight's step, times the learning rate, becomes a number of pulses, which goes to its tile. A row's cells are
-    pulsed together, first up, then down, each as often as the largest number in the row.
+    pulsed together, first up, then down, each as often as the largest number in the row. With verify a row is read
+    after each round of pulses; every round is priced like the first, a bound from above, since later ones pulse fewer
+    cells (our choice).
     """
     chip, layer, batch = design.chip, placement.layer, design.batch
     name = layer.name
@@ -28,8 +31,9 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
     pulse_bits = np.ceil(np.log2(chip.device.states)) + 1
     units = design.units("update_control")
     converted = layer.weights / batch
-    kept = layer.weights * design.schedule.gradient_bits * (1 - design.gradient_word_spill())
-    yield from move(design, name, PASS, "gradient_buffer", "read", kept / batch)
+    kept = layer.weights * design.schedule.gradient_bits * (1 - design.gradient_word_spill(placement))
+    source = "dram" if design.schedule.accumulate == "dram_per_batch" else "gradient_buffer"
+    yield from move(design, name, PASS, source, "read", kept / batch)
     yield Action(name, PASS, "rate_multiplier", "multiply", converted, converted / units, pipelined=True)
     yield Action(name, PASS, "update_control", "convert", converted, converted / units, pipelined=True)
     yield from move(design, name, PASS, "chip_interconnect", "transfer", layer.weights * share * pulse_bits)
@@ -44,7 +48,8 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
         np.where(by_kernel_position(layer, chip.array.rows, chip.mapping), layer.input[0], layer.fan_in),
     )
     written = max(activity.rows_written, 1e-12)  # without a written row everything below is multiplied by zero rows
-    cells = layer.fan_out / placement.column_blocks / written
+    per_weight = design.parts["array"].component.cells_per_weight  # type: ignore[attr-defined]
+    cells = per_weight * layer.fan_out / placement.column_blocks / written
     pulses = {
         "cells_up": cells * activity.updated_up,
         "cells_down": cells * activity.updated_down,
@@ -53,12 +58,45 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
         "longest_up": activity.longest_up / written,
         "longest_down": activity.longest_down / written,
     }
-    in_time = rounds * fullest * activity.rows_written / batch
+    repeated = chip.write.rounds if chip.write.verify == "row" else 1.0
+    rows, in_time = rows * repeated, rounds * fullest * activity.rows_written / batch * repeated
     slots = pulses["longest_up"] + pulses["longest_down"]
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "load", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "pulse", rows * slots)  # its time is that of the array's pulses
-    driven = np.minimum(layer.fan_out, chip.array.columns)
+    driven = per_weight * np.minimum(layer.fan_out, chip.array.columns)
     yield Action(name, PASS, "write_driver", "pulse", rows * slots, 0.0, {"lines_driven": driven})
     conductance = design.conductance(activity.conductance)
     yield Action(name, PASS, "array", "write_row", rows, in_time, {**pulses, "mean_conductance": conductance})
+    if chip.write.verify == "row":
+        yield from read_back(design, placement, rows, in_time)
+    if chip.array.encoding == "differential_pair" and chip.array.pair_update == "one_sided":
+        # Refreshes read both cells of every pair; their pulses are among those of the update.
+        passes = 2 / chip.array.refresh_every
+        all_rows = layer.fan_in * placement.column_blocks * share
+        yield from read_back(design, placement, all_rows * passes, rounds * fullest / batch * passes)
+
+
+def read_back(design: Design, placement: Placement, rows: Real, in_time: Real) -> Iterator[Action]:
+    """Written rows are read one by one, all columns in as many groups as share an ADC; codes go where steps come from.
+
+    The controller that compares them with the wanted values is priced as one more conversion of a step.
+    """
+    chip, layer, name = design.chip, placement.layer, placement.layer.name
+    columns = layer.fan_out / placement.column_blocks
+    groups = np.ceil(columns / np.ceil(chip.array.columns / chip.adc.columns_per_adc))
+    read = {
+        "active_rows": 1.0,
+        "columns": columns / groups,
+        "mean_conductance": design.conductance(0.5),
+        "sense_time": design.sense_time("adc"),
+    }
+    yield Action(name, PASS, "wordline_driver", "drive", rows * groups, in_time * groups, {"active_lines": 1.0})
+    yield Action(name, PASS, "array", "read", rows * groups, in_time * groups, read)
+    yield Action(name, PASS, "mux", "select", rows * groups, in_time * groups)
+    yield Action(name, PASS, "adc", "convert", rows * columns, in_time * groups)
+    codes = rows * columns
+    yield from move(design, name, PASS, "tile_interconnect", "transfer", codes * chip.adc.bits, placement.tiles)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", codes * chip.adc.bits)
+    units = design.units("update_control")
+    yield Action(name, PASS, "update_control", "convert", codes, codes / units, pipelined=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from cimest.datasets.dataset import DATASETS, Data, folder, missing
+from cimest.network import Shape
 
 RECORD = 1 + 3 * 32 * 32
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -49,12 +52,36 @@ def read_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return table[b"data"].reshape(-1, 3, 32, 32), np.array(table[b"labels"], dtype=np.int64)
 
 
-class Cifar10:
-    """The full data set."""
+def averaged(images: np.ndarray, size: int) -> np.ndarray:
+    """Square images (samples, channels, height, width) of uint8 made smaller: the rounded mean of each block."""
+    count, channels, height, _ = images.shape
+    block = height // size
+    if block == 1:
+        return images
+    sums = images.reshape(count, channels, size, block, size, block).sum(axis=(3, 5), dtype=np.uint32)
+    return ((sums + block**2 // 2) // block**2).astype(np.uint8)
 
-    shape = (3, 32, 32)
+
+@dataclass(frozen=True)
+class Cifar10:
+    """The full data set.
+
+    Parameters
+    ----------
+    size : {32, 16, 8, 4}
+        Height and width; smaller images are the means of square blocks of the original ones.
+    """
+
+    size: Literal[32, 16, 8, 4] = 32
+
     classes = 10
+    vocabulary = 0
     train, test = 50_000, 10_000
+
+    @property
+    def shape(self) -> Shape:
+        """Three colours."""
+        return 3, self.size, self.size
 
     def load(self, path: str | None = None, train: int | None = None, test: int | None = None) -> Data:
         """See `Dataset.load`; the folder holds the files, or `cifar-10-batches-bin` or `-py` with them."""
@@ -72,7 +99,7 @@ class Cifar10:
             if lacking := [file.name for file in files if not file.is_file()]:
                 raise missing("cifar10", place, ", ".join(lacking))
             images, labels = zip(*(reader(file) for file in files), strict=True)
-            parts += [np.concatenate(images), np.concatenate(labels)]
+            parts += [averaged(np.concatenate(images), self.size), np.concatenate(labels)]
         return Data(*parts)
 
 

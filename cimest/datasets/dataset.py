@@ -1,10 +1,11 @@
-"""What a data set is: images with labels, in two parts, and where its files lie."""
+"""What a data set is: images or sequences with labels, in two parts, and where its files lie."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from hwlib.registry import Registry
 
 @dataclass(frozen=True)
 class Data:
-    """Images and labels.
+    """Samples and labels.
 
     Parameters
     ----------
-    train_images, test_images : array of uint8, shape (samples, channels, height, width)
-    train_labels, test_labels : array of int64, shape (samples,)
+    train_images, test_images : array, shape (samples, channels, height, width)
+        Images as uint8, or the tokens of sequences as int32, shape (samples, 1, steps, 1).
+    train_labels, test_labels : array of int64, shape (samples,) or (samples, steps)
+        One label for a sample, or one for each step of a sequence.
     """
 
     train_images: np.ndarray
@@ -42,14 +45,47 @@ class Data:
             self.train_images[:train], self.train_labels[:train], self.test_images[:test], self.test_labels[:test]
         )
 
+    def held_out(self, count: int | None) -> Data:
+        """The last `count` training samples in place of the test samples, for choices made before a test; None: as is.
+
+        Raises
+        ------
+        ValueError
+            If no training sample would be left.
+        """
+        if count is None:
+            return self
+        if count >= len(self.train_labels):
+            raise ValueError(f"dataset.validation: {count} images held out of {len(self.train_labels)} leave none")
+        return Data(
+            self.train_images[:-count],
+            self.train_labels[:-count],
+            self.train_images[-count:],
+            self.train_labels[-count:],
+        )
+
 
 class Dataset(Protocol):
-    """A data set of the registry: the shape of a sample, the number of classes, and how many samples each part has."""
+    """A data set of the registry: a frozen dataclass of its options.
 
-    shape: Shape
-    classes: int
-    train: int
-    test: int
+    It tells the shape of a sample, the number of classes, how many samples each part has, and of how many words the
+    tokens of sequences are (0: samples are images).
+    """
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def train(self) -> int: ...
+
+    @property
+    def test(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> int: ...
 
     def load(self, path: str | None = None, train: int | None = None, test: int | None = None) -> Data:
         """Read the files.
@@ -71,6 +107,19 @@ class Dataset(Protocol):
 
 
 DATASETS: Registry[Dataset] = Registry("data set", "cimest.datasets")
+
+
+def choose(name: str, options: Mapping[str, Any]) -> Dataset:
+    """The data set of that name with options of its own.
+
+    Raises
+    ------
+    UnknownName
+        If no data set has the name.
+    TypeError
+        If it has no such option.
+    """
+    return replace(DATASETS.get(name), **options)  # type: ignore[type-var]
 
 
 def folder(name: str, path: str | Path | None) -> Path:

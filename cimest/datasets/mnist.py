@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,13 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(shape)
 
 
+@dataclass(frozen=True)
 class Mnist:
     """The full data set."""
 
     shape = (1, 28, 28)
     classes = 10
+    vocabulary = 0
     train, test = 60_000, 10_000
 
     def load(self, path: str | None = None, train: int | None = None, test: int | None = None) -> Data:

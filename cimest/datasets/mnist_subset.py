@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,13 @@ def find_file() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "data" / "data" / "mnist_5k.csv.gz"
 
 
+@dataclass(frozen=True)
 class MnistSubset:
     """4 000 images to train and 1 000 to test, 400 and 100 of each digit."""
 
     shape = (1, 28, 28)
     classes = 10
+    vocabulary = 0
     train, test = 4000, 1000
 
     def load(self, path: str | None = None, train: int | None = None, test: int | None = None) -> Data:

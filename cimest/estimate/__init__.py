@@ -2,5 +2,6 @@
 
 from cimest.estimate.estimate import Estimate, price
 from cimest.estimate.metrics import energies, metrics, operations
+from cimest.estimate.pipeline import Pipeline
 
-__all__ = ["Estimate", "energies", "metrics", "operations", "price"]
+__all__ = ["Estimate", "Pipeline", "energies", "metrics", "operations", "price"]

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cimest.actions import PASSES, Action
-from cimest.mapping.parts import Part
+from cimest.estimate.pipeline import ON_TILES, Cell, Pipeline
+from cimest.mapping.part import TILE_PARTS, Part
 from hwlib.component import Component, Cost, Real
 from hwlib.technology import Technology
-
-Cell = tuple[str, str, str]
-"""Layer, pass, component."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,14 @@ class Estimate:
         Component to silicon area [m²] and leakage power [W], all instances together.
     boundary : dict
         Component to the smallest boundary that includes it.
+    alone : dict
+        Cell to exposed time of a sample that no other sample overlaps; equals `latency` without pipelining. [s]
+    pipeline : Pipeline or None
+        How samples follow one another.
+    stages : dict
+        In a pipeline, what works side by side to the time that a sample takes of it. [s]
+    idle : dict or None
+        Under the accounting of DNN+NeuroSim, layer to the share of tiles that leak while it is read, and nothing else.
     """
 
     layers: tuple[str, ...]
@@ -38,6 +44,10 @@ class Estimate:
     energy: dict[Cell, Real] = field(default_factory=dict)
     latency: dict[Cell, Real] = field(default_factory=dict)
     count: dict[Cell, Real] = field(default_factory=dict)
+    alone: dict[Cell, Real] = field(default_factory=dict)
+    pipeline: Pipeline | None = None
+    stages: dict[str, Real] = field(default_factory=dict)
+    idle: Mapping[str, Real] | None = None
 
     def time(self, layer: str | None = None, pass_: str | None = None) -> Real:
         """Exposed time of a training sample, of one layer or pass or of all. [s]"""
@@ -48,15 +58,29 @@ class Estimate:
         )
 
     def leakage_energy(self) -> dict[Cell, Real]:
-        """Energy that each component leaks during each layer's passes: every part is powered all the time. [J]"""
+        """Energy that each component leaks during each layer's passes: every part is powered all the time. [J]
+
+        See `idle` for the one exception.
+        """
         times: dict[tuple[str, str], Real] = {}
         for (layer, pass_, _), latency in self.latency.items():
             times[layer, pass_] = times.get((layer, pass_), 0.0) + latency
+        if self.idle is not None:
+            return {
+                (layer, pass_, part): power * time * self.idle[layer]
+                for (layer, pass_), time in times.items()
+                for part, power in self.leakage.items()
+                if part in TILE_PARTS and pass_ in ON_TILES
+            }
         return {
             (layer, pass_, part): power * time
             for (layer, pass_), time in times.items()
             for part, power in self.leakage.items()
         }
+
+    def leaked(self) -> Real:
+        """Sum of `leakage_energy`. [J]"""
+        return sum(self.leakage_energy().values()) if self.idle else sum(self.leakage.values()) * self.time()
 
     def dataset(self):
         """The estimate as an `xarray.Dataset` with dimensions layer, pass and component."""
@@ -78,6 +102,7 @@ class Estimate:
             "leakage_energy": (self.leakage_energy(), "J", "leakage energy per training sample"),
             "latency": (self.latency, "s", "exposed time per training sample"),
             "count": (self.count, "1", "actions per training sample"),
+            "alone": (self.alone, "s", "exposed time of a sample that no other overlaps"),
         }
         variables = {
             name: (dims, filled(cells), {"units": unit, "long_name": text})
@@ -93,11 +118,19 @@ class Estimate:
             "component": components,
             "boundary": ("component", [self.boundary[name] for name in components]),
         }
-        return xr.Dataset({**variables, **per_component}, coords=coordinates)
+        slowest = max(self.stages, key=lambda name: float(self.stages[name]), default="")
+        pace = {"slowest": slowest, "interval": float(self.stages[slowest])} if slowest else {}
+        return xr.Dataset({**variables, **per_component}, coords=coordinates, attrs=pace)
 
 
 def price(
-    actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology, layers: tuple[str, ...], overlap: bool
+    actions: Iterable[Action],
+    parts: Mapping[str, Part],
+    tech: Technology,
+    layers: tuple[str, ...],
+    overlap: bool,
+    pipeline: Pipeline | None = None,
+    idle: Mapping[str, Real] | None = None,
 ) -> Estimate:
     """Price a table of action counts.
 
@@ -112,13 +145,21 @@ def price(
     overlap : bool
         Whether the transfers of a layer's pass hide behind its computation. Then only what they take
         longer shows, shared among them in proportion.
+    pipeline : Pipeline, optional
+        How samples of a batch overlap; without it one follows the other.
+    idle : mapping, optional
+        See `Estimate`.
     """
     estimate = Estimate(
         layers=layers,
         boundary={name: part.boundary for name, part in parts.items()},
         area={name: part.count * part.component.area(tech) for name, part in parts.items()},
         leakage={name: part.count * part.component.leakage(tech) for name, part in parts.items()},
+        pipeline=pipeline,
+        idle=idle,
     )
+    alone = estimate.alone
+    busy: dict[Cell, Real] = {}
     compute: dict[tuple[str, str], Real] = {}
     transfers: dict[Cell, Real] = {}
     for row, cost in costs(actions, parts, tech):
@@ -126,10 +167,11 @@ def price(
         estimate.energy[cell] = estimate.energy.get(cell, 0.0) + row.count * cost.energy
         estimate.count[cell] = estimate.count.get(cell, 0.0) + row.count
         time = duration(row, cost, parts[row.part].component, tech)
+        busy[cell] = busy.get(cell, 0.0) + time
         if row.transfer:
             transfers[cell] = transfers.get(cell, 0.0) + time
         else:
-            estimate.latency[cell] = estimate.latency.get(cell, 0.0) + time
+            alone[cell] = alone.get(cell, 0.0) + time
             compute[cell[:2]] = compute.get(cell[:2], 0.0) + time
     totals: dict[tuple[str, str], Real] = {}
     for cell, time in transfers.items():
@@ -138,7 +180,13 @@ def price(
         total = totals[cell[:2]]
         hidden = np.minimum(total, compute.get(cell[:2], 0.0)) if overlap else 0.0
         shown = time * (total - hidden) / np.maximum(total, 1e-30)
-        estimate.latency[cell] = estimate.latency.get(cell, 0.0) + shown
+        alone[cell] = alone.get(cell, 0.0) + shown
+    if pipeline is None:
+        estimate.latency.update(alone)
+    else:
+        shown, stages = pipeline.exposed(alone, busy)
+        estimate.latency.update(shown)
+        estimate.stages.update(stages)
     return estimate
 
 

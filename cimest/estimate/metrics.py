@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cimest.activity import Activity
 from cimest.estimate.estimate import Estimate
-from cimest.mapping.parts import BOUNDARIES
+from cimest.mapping.part import BOUNDARIES
 from cimest.network import Network
 from hwlib.component import Real
 from hwlib.devices import Device
@@ -17,9 +19,12 @@ MAC_PASSES = ("forward", "backward", "weight_gradient")
 def operations(network: Network) -> int:
     """Operations of one training sample: two for each multiply-accumulate of forward, backward and weight gradient.
 
-    Padded positions count, since they are executed; the first layer has no backward pass.
+    Padded positions count, since they are executed; layers before which nothing learns have no backward pass,
+    unless they are recurrent. The products of attention have two backward: one for each operand.
     """
-    return 2 * (3 * network.macs - network.matrices[0].macs)
+    backward = [layer.macs for layer in network.matrices if network.runs_backward(layer)]
+    attention = sum(layer.macs for layer in network.attentions)
+    return 2 * (2 * (network.macs - attention) + sum(backward) + 3 * attention)
 
 
 def energies(estimate: Estimate) -> dict[str, Real]:
@@ -33,21 +38,75 @@ def energies(estimate: Estimate) -> dict[str, Real]:
         for (_, pass_, part), value in estimate.energy.items()
         if estimate.boundary[part] == "macro" and pass_ in MAC_PASSES
     )
-    leaked = sum(estimate.leakage.values()) * estimate.time()
-    chip = leaked + sum(value for (_, _, part), value in estimate.energy.items() if estimate.boundary[part] != "system")
+    chip = estimate.leaked() + sum(
+        value for (_, _, part), value in estimate.energy.items() if estimate.boundary[part] != "system"
+    )
     system = chip + sum(value for (_, _, part), value in estimate.energy.items() if estimate.boundary[part] == "system")
     return dict(zip(BOUNDARIES, (macro, chip, system), strict=True))
 
 
-def peak_power(estimate: Estimate) -> Real:
-    """Largest power of a layer's pass, averaged over that pass, with leakage. [W]"""
+def executed(estimate: Estimate, network: Network, activity: Activity) -> Real:
+    """Operations of one training sample that are carried out: a digital weight-gradient unit skips products with zeros.
+
+    Analog arrays work whether an operand is zero or not.
+    """
+    skipped = 0.0
+    if "outer_product" in estimate.boundary:
+        for layer in network.matrices:
+            of = activity.layers[layer.name]
+            skipped += 2 * layer.macs * (1 - (1 - of.input_zeros) * (1 - of.error_zeros))
+    return operations(network) - skipped
+
+
+def sample_time(estimate: Estimate) -> Real:
+    """From the start of a sample's forward pass to the end of its weight gradient, nothing else on the chip. [s]"""
+    return sum(time for (_, pass_, _), time in estimate.alone.items() if pass_ in MAC_PASSES)
+
+
+def bottleneck(estimate: Estimate) -> dict[str, Any]:
+    """What sets the time of a sample: the slowest stage of a pipeline, or else the pass and component that take most.
+
+    Returns
+    -------
+    dict
+        `resource`, its time per sample `time_s`, and `share` of the time per sample.
+    """
+    times: dict[str, Real] = dict(estimate.stages)
+    if not times:
+        for (_, pass_, part), time in estimate.latency.items():
+            times[f"{pass_}: {part}"] = times.get(f"{pass_}: {part}", 0.0) + time
+    stacked = np.stack(np.broadcast_arrays(*times.values()))
+    longest = stacked.max(axis=0)
+    names = np.array(list(times))[stacked.argmax(axis=0)]
+    return {"resource": names, "time_s": longest[()], "share": longest / estimate.time()}
+
+
+def peak_power(estimate: Estimate) -> dict[str, Any]:
+    """Largest power averaged over a layer's pass, or over the interval of a pipeline, with leakage.
+
+    Returns
+    -------
+    dict
+        `peak` [W] and `peak_at`, when that is.
+    """
     spent: dict[tuple[str, str], Real] = {}
     times: dict[tuple[str, str], Real] = {}
     for cell, value in estimate.energy.items():
         spent[cell[:2]] = spent.get(cell[:2], 0.0) + value
-    for cell, value in estimate.latency.items():
+    for cell, value in estimate.alone.items():
         times[cell[:2]] = times.get(cell[:2], 0.0) + value
-    return max(spent[key] / times[key] for key in spent if times.get(key, 0.0) > 0) + sum(estimate.leakage.values())
+    powers: dict[str, Real] = {}
+    together: Real = 0.0
+    for key in sorted(spent.keys() & times.keys()):  # a pass that takes no time has no power
+        flowing = estimate.pipeline.flowing(*key) if estimate.pipeline else 0.0
+        alone = (1 - flowing) * np.where(times[key] > 0, spent[key] / np.maximum(times[key], 1e-30), 0.0)
+        powers[f"{key[1]} of {key[0]}"] = alone
+        together = together + flowing * spent[key]
+    if estimate.stages:
+        powers["pipeline"] = together / np.max(np.stack(np.broadcast_arrays(*estimate.stages.values())), axis=0)
+    stacked = np.stack(np.broadcast_arrays(*powers.values()))
+    names = np.array(list(powers))[stacked.argmax(axis=0)]
+    return {"peak": (stacked.max(axis=0) + sum(estimate.leakage.values()))[()], "peak_at": names}
 
 
 def lifetime(device: Device, activity: Activity, batch: int) -> Real | None:
@@ -75,6 +134,7 @@ def metrics(
     throughput = operated / time / 1e12
     return {
         "ops_per_sample": operated,
+        "executed_ops_per_sample": executed(estimate, network, activity),
         "energy_per_sample_j": within["system"],
         "energy_per_sample_by_boundary_j": within,
         "latency_per_sample_s": time,
@@ -85,6 +145,8 @@ def metrics(
         "throughput_tops": throughput,
         "density_tops_per_mm2": throughput / area,
         "efficiency_tops_per_w": {name: operated / energy / 1e12 for name, energy in within.items()},
-        "power_w": {"average": within["system"] / time, "peak": peak_power(estimate)},
+        "power_w": {"average": within["system"] / time, **peak_power(estimate)},
+        "bottleneck": bottleneck(estimate),
+        "latency_of_one_sample_s": sample_time(estimate),
         "lifetime_samples": lifetime(device, activity, batch),
     }

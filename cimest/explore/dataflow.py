@@ -1,38 +1,54 @@
-"""The search for the best dataflow of a network on a chip: every schedule, with every size of the buffers."""
+"""The search for the best dataflow of a network on a chip: every choice of the schedule, and sizes of what it uses.
+
+All combinations would be some billions. The search goes down from several starts by changing one choice at a time, then
+two at a time, each time to the best of all their values, until no pair of choices makes it better. Sizes are
+arrays, so that one call prices all values of a size.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from cimest.activity import Activity
-from cimest.compare import changed, spelled
+from cimest.compare import allowed, changed, spelled
 from cimest.config import Experiment
+from cimest.dataflow import conflicts
 from cimest.estimate import energies
-from cimest.run import Priced, price_experiment
+from cimest.run import Priced, build_network, build_rule, price_experiment
 from hwlib.component import Real
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "dataflow.loop_order": ("image_outer", "slice_outer"),
-    "dataflow.gradient.accumulate": ("dram", "on_chip"),
+    "dataflow.loop_order": ("image_outer", "slice_outer", "split"),
+    "dataflow.gradient.accumulate": ("dram", "dram_per_batch", "on_chip", "in_unit"),
     "dataflow.operand_writes": ("per_kernel_position", "once"),
     "dataflow.activations": ("dram", "buffer"),
     "dataflow.overlap": (False, True),
+    "dataflow.pipelined": (False, True),
     "chip.mapping": ("unrolled", "kernel_position"),
+    "chip.duplication": ("none", "fill_tile"),
+    "chip.tile.pes": ("auto", 1, 2, 4, 8),
     "chip.weight_gradient.unit": ("sram_cim", "digital"),
+    "training.rule.storage": ("dram", "sram"),
 }
-"""What is tried one by one: key path to its values."""
+"""What is tried value by value: key path to its values. An update in the arrays is another way to train, not here."""
 
 KIB = 8 * 2**10
 SIZES: dict[str, np.ndarray] = {
-    "chip.global_buffer.size": KIB * 2.0 ** np.arange(4, 14),
-    "chip.weight_gradient.buffer": KIB * 2.0 ** np.arange(4, 14),
+    "chip.global_buffer.size": KIB * 2.0 ** np.arange(4, 16),
+    "chip.weight_gradient.buffer": KIB * 2.0 ** np.arange(4, 16),
+    "chip.weight_gradient.operand_buffer": KIB * 2.0 ** np.arange(4, 11),
+    "chip.weight_gradient.lanes": 4.0 ** np.arange(4, 9),
+    "dataflow.image_group": 2.0 ** np.arange(0, 6),
 }
-"""What is tried in one sweep of arrays: 16 KiB to 8 MiB. [bit]"""
+"""What is tried in sweeps of arrays: buffers of 16 KiB to 32 MiB and to 1 MiB [bit], lanes, images."""
+
+SPLIT = "dataflow.image_layers"
+"""Which is swept as well, from no layer to all."""
 
 OBJECTIVES: dict[str, Callable[[Priced], Real]] = {
     "energy": lambda priced: energies(priced.estimate)["system"],
@@ -56,9 +72,12 @@ class Search:
     points : int
         Designs that were priced.
     feasible : int
-        Those within the area limit.
+        Those within the limits.
     mattered : dict
         Choice to the ratio by which the objective grows when it is set to the worst of its other values.
+    in_array : float or None
+        The objective of the experiment as it was given with an update in the arrays by plain gradient descent, which
+        has no weight-gradient pass; None where that is refused.
     """
 
     best: Experiment
@@ -67,25 +86,167 @@ class Search:
     points: int
     feasible: int
     mattered: dict[str, float]
+    in_array: float | None
 
 
-def schedules(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The experiment's data under every combination of choices."""
-    for values in product(*CHOICES.values()):
-        point = data
-        for path, value in zip(CHOICES, values, strict=True):
-            point = changed(point, path, value)
-        yield point
+@dataclass
+class Prices:
+    """The objective of designs, and how many have been priced.
+
+    Parameters
+    ----------
+    activity : Activity or None
+    value_of : callable
+        From a priced design to the objective.
+    area_limit : float
+        [m²]
+    buffer_limit : float
+        Of all buffers together. [bit]
+    """
+
+    activity: Activity | None
+    value_of: Callable[[Priced], Real]
+    area_limit: float = np.inf
+    buffer_limit: float = np.inf
+    points: int = 0
+    feasible: int = 0
+    smallest: float = np.inf
+
+    def __call__(self, data: dict[str, Any], swept: dict[str, np.ndarray]) -> np.ndarray:
+        """Objective of one set of choices over arrays of sizes that broadcast; infinite where it is not allowed.
+
+        Parameters
+        ----------
+        data : dict
+            The experiment, every choice spelled out.
+        swept : dict
+            Key path to an array of its values.
+        """
+        shape = np.broadcast_shapes(*(values.shape for values in swept.values()))
+        point = self.experiment(data)
+        if point is None:
+            return np.full(shape, np.inf)
+        point = with_sizes(point, swept)
+        if next(conflicts(point), None):
+            return np.full(shape, np.inf)
+        priced = price_experiment(point, self.activity)
+        area = np.broadcast_to(sum(priced.estimate.area.values()), shape)
+        names = ("global_buffer.size", "weight_gradient.buffer", "weight_gradient.operand_buffer")
+        buffers = np.broadcast_to(sum(_at(point, f"chip.{name}") for name in names), shape)
+        value = np.broadcast_to(self.value_of(priced), shape)
+        within = (area <= self.area_limit) & (buffers <= self.buffer_limit)
+        self.points, self.feasible = self.points + area.size, self.feasible + int(within.sum())
+        self.smallest = min(self.smallest, float(area.min()))
+        return np.where(within, value, np.inf)
+
+    def experiment(self, data: dict[str, Any]) -> Experiment | None:
+        """The experiment of some choices; None if they exclude one another. What only `split` knows is dropped else."""
+        if data["dataflow"]["loop_order"] != "split":
+            data = changed(data, SPLIT, None)
+        if data["dataflow"]["gradient"]["accumulate"] != "in_unit":
+            data = changed(data, "dataflow.image_group", 1)
+        return allowed(data)
 
 
 def with_sizes(experiment: Experiment, sizes: dict[str, Any]) -> Experiment:
-    """The experiment with buffer sizes replaced, unchecked, so that they may be arrays."""
-    chip = experiment.chip
-    buffer = chip.global_buffer.model_copy(update={"size": sizes["chip.global_buffer.size"]})
-    unit = chip.weight_gradient.model_copy(update={"buffer": sizes["chip.weight_gradient.buffer"]})
-    return experiment.model_copy(
-        update={"chip": chip.model_copy(update={"global_buffer": buffer, "weight_gradient": unit})}
-    )
+    """The experiment with sizes replaced, unchecked, so that they may be arrays."""
+
+    def replaced(section: Any, keys: Sequence[str], value: Any) -> Any:
+        new = replaced(getattr(section, keys[0]), keys[1:], value) if len(keys) > 1 else value
+        return section.model_copy(update={keys[0]: new})
+
+    for path, value in sizes.items():
+        keys = path.split(".")
+        if _at(experiment, path) is None and path == SPLIT:
+            continue  # not a split
+        if path == "dataflow.image_group" and experiment.dataflow.gradient.accumulate != "in_unit":
+            continue  # images are not taken together
+        experiment = replaced(experiment, keys, value)
+    return experiment
+
+
+def choices(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
+    """The choices that the experiment has: a rule without storage has none to choose."""
+    stored = hasattr(build_rule(experiment), "storage")
+    return {path: values for path, values in CHOICES.items() if stored or path != "training.rule.storage"}
+
+
+def sizes(experiment: Experiment) -> dict[str, np.ndarray]:
+    """All sizes, with the number of layers that go image by image."""
+    layers = len(build_network(experiment).matrices)
+    batch = experiment.training.batch
+    groups = SIZES["dataflow.image_group"]
+    return {**SIZES, "dataflow.image_group": groups[groups <= batch], SPLIT: np.arange(layers + 1)}
+
+
+def starts(experiment: Experiment) -> Iterator[dict[str, Any]]:
+    """Where the search begins: each base, all sums in a digital unit, the smallest sizes, the experiment as it is."""
+    given = spelled(experiment)
+    words = {"bits": experiment.dataflow.gradient.bits}
+    for base in ("naive", "optimised"):
+        schedule = experiment.dataflow.model_validate({"base": base, "gradient": words})
+        data = {**given, "dataflow": spelled(experiment.model_copy(update={"dataflow": schedule}))["dataflow"]}
+        yield changed(data, "chip.weight_gradient.unit", "sram_cim")
+    small = changed(data, "chip.weight_gradient.unit", "digital")
+    for path, values in SIZES.items():
+        small = changed(small, path, int(values[0]) if path in INTEGERS else float(values[0]))
+    yield small
+    split = changed(small, "dataflow.loop_order", "split")
+    yield changed(changed(split, SPLIT, 0), "dataflow.gradient.accumulate", "in_unit")
+    if experiment.chip.weight_gradient.unit != "in_array" and experiment.dataflow.accounting == "ours":
+        yield given
+
+
+def best_of(
+    prices: Prices,
+    data: dict[str, Any],
+    moved: Sequence[str],
+    values: dict[str, tuple[Any, ...]],
+    swept: dict[str, np.ndarray],
+) -> tuple[float, dict[str, Any]]:
+    """The best that changes of some choices or sizes reach, with them changed."""
+    listed = [path for path in moved if path in values]
+    axes = [path for path in moved if path in swept]
+    grid = dict(zip(axes, np.meshgrid(*(swept[path] for path in axes), indexing="ij"), strict=True))
+    best: tuple[float, dict[str, Any]] = (np.inf, data)
+    others = [[value for value in values[path] if value != look(data, path)] for path in listed]
+    for combination in product(*others):  # what is now is priced already, or is part of another move
+        point = data
+        for path, value in zip(listed, combination, strict=True):
+            point = changed(point, path, value)
+        if point["dataflow"]["loop_order"] == "split" and point["dataflow"]["image_layers"] is None:
+            point = changed(point, SPLIT, 0)
+        found = np.asarray(prices(point, grid))
+        at = np.unravel_index(found.argmin(), found.shape)
+        if found[at] < best[0]:
+            for path in axes:
+                number = float(grid[path][at])
+                point = changed(point, path, int(number) if path in (SPLIT, *INTEGERS) else number)
+            best = (float(found[at]), point)
+    return best
+
+
+INTEGERS = ("chip.weight_gradient.lanes", "dataflow.image_group")
+"""Sizes that are counts."""
+
+
+def descend(
+    prices: Prices, data: dict[str, Any], values: dict[str, Any], swept: dict[str, np.ndarray], together: int
+) -> tuple[float, dict[str, Any]]:
+    """Change so many choices together, again and again, until none makes it better."""
+    reached = float(prices(data, {}))
+    moves = list(combinations([*values, *swept], together))
+    since = 0
+    while since < len(moves):
+        for move in moves:
+            value, point = best_of(prices, data, move, values, swept)
+            better = value < reached * (1 - 1e-9)
+            since = 0 if better else since + 1
+            if better:
+                reached, data = value, point
+            if since >= len(moves):
+                break
+    return reached, data
 
 
 def optimise(
@@ -93,9 +254,11 @@ def optimise(
     activity: Activity | None = None,
     objective: str = "energy",
     area_limit: float | None = None,
-    progress: Callable[[int, int], None] = lambda done, all_: None,
+    buffer_limit: float | None = None,
+    quick: bool = False,
+    progress: Callable[[int, float], None] = lambda points, best: None,
 ) -> Search:
-    """Find the best schedule and buffer sizes; device, arrays, converters, rule and batch stay.
+    """Find the best schedule, weight-gradient unit and sizes; device, arrays, converters, rule and batch stay.
 
     Parameters
     ----------
@@ -106,57 +269,85 @@ def optimise(
         A key of `OBJECTIVES`.
     area_limit : float, optional
         Largest area of the chip. [m²]
+    buffer_limit : float, optional
+        Largest size of global, gradient and operand buffer together. [bit]
+    quick : bool
+        Whether to stop where no single choice makes it better.
     progress : callable
-        Called with the number of schedules done and of all.
+        Called with the number of designs priced and the best objective so far.
 
     Raises
     ------
     ValueError
-        If no design keeps the area limit; the message says what the smallest one takes.
+        If no design keeps the limits; the message says what the smallest one takes.
     """
     value_of = OBJECTIVES[objective]
-    grid = dict(zip(SIZES, np.meshgrid(*SIZES.values(), indexing="ij"), strict=True))
-    shape = next(iter(grid.values())).shape
-    every = list(schedules(spelled(experiment)))
-    found: tuple[float, Experiment] | None = None
-    feasible, smallest = 0, np.inf
-    for i, data in enumerate(every):
-        point = Experiment.model_validate(data)
-        priced = price_experiment(with_sizes(point, grid), activity)
-        area = np.broadcast_to(sum(priced.estimate.area.values()), shape)
-        value = np.where(area <= (area_limit or np.inf), np.broadcast_to(value_of(priced), shape), np.inf)
-        feasible, smallest = feasible + int(np.isfinite(value).sum()), min(smallest, float(area.min()))
-        if found is None or value.min() < found[0]:
-            at = np.unravel_index(value.argmin(), shape)
-            found = (float(value.min()), with_sizes(point, {path: float(sizes[at]) for path, sizes in grid.items()}))
-        progress(i + 1, len(every))
-    if found is None or not np.isfinite(found[0]):
-        limit = (area_limit or np.inf) * 1e6
+    prices = Prices(activity, value_of, area_limit or np.inf, buffer_limit or np.inf)
+    values, swept = choices(experiment), sizes(experiment)
+    reached: float = np.inf
+    best: dict[str, Any] = {}
+    for data in starts(experiment):
+        value, point = descend(prices, data, values, swept, 1)
+        if value < reached:
+            reached, best = value, point
+        progress(prices.points, reached)
+    if not np.isfinite(reached):
         raise ValueError(
-            f"no design keeps the area limit of {limit:g} mm²; the smallest takes {smallest * 1e6:.3g} mm²"
+            f"no design keeps the area limit of {(area_limit or np.inf) * 1e6:g} mm² and the buffer limit; the "
+            f"smallest takes {prices.smallest * 1e6:.3g} mm²"
         )
+    if not quick:
+        reached, best = descend(prices, best, values, swept, 2)
+    found = prices.experiment(best)
+    assert found is not None, "only what is allowed has a price"
+    progress(prices.points, reached)
     start = float(value_of(price_experiment(experiment, activity)))
-    points = len(every) * int(np.prod(shape))
-    mattered = sensitivities(found[1], activity, value_of, found[0])
-    return Search(found[1], found[0], start, points, feasible, mattered)
+    mattered = sensitivities(prices, best, values, swept, reached)
+    apart = in_array(experiment, activity, value_of)
+    return Search(found, reached, start, prices.points, prices.feasible, mattered, apart)
 
 
 def sensitivities(
-    best: Experiment, activity: Activity | None, value_of: Callable[[Priced], Real], reached: float
+    prices: Prices, best: dict[str, Any], values: dict[str, Any], swept: dict[str, np.ndarray], reached: float
 ) -> dict[str, float]:
-    """By how much the objective grows when one choice of the best is set to the worst of its other values."""
-    data = spelled(best)
+    """By how much the objective grows when one choice of the best is set to the worst of its other values.
+
+    Limits are left out; a choice whose other values the best's other choices exclude is not among them.
+    """
+    unlimited = Prices(prices.activity, prices.value_of)
     worst = {}
-    for path, values in CHOICES.items():
-        points = (Experiment.model_validate(changed(data, path, value)) for value in values)
-        worst[path] = max(float(value_of(price_experiment(point, activity))) for point in points) / reached
-    for path, tried in SIZES.items():
-        sizes = {other: np.asarray(_at(data, other)) for other in SIZES} | {path: tried}
-        worst[path] = float(np.max(value_of(price_experiment(with_sizes(best, sizes), activity)))) / reached
+    for path, allowed_values in values.items():
+        tried = [float(unlimited(changed(best, path, value), {})) for value in allowed_values]
+        others = [value for value in tried if np.isfinite(value)]
+        if len(others) > 1:
+            worst[path] = max(others) / reached
+    for path in swept:
+        if path != SPLIT or best["dataflow"]["loop_order"] == "split":
+            worst[path] = float(np.max(unlimited(best, {path: swept[path]}))) / reached
     return dict(sorted(worst.items(), key=lambda entry: -entry[1]))
 
 
-def _at(data: dict[str, Any], path: str) -> Any:
+def in_array(experiment: Experiment, activity: Activity | None, value_of: Callable[[Priced], Real]) -> float | None:
+    """The objective with the update in the arrays, each sample by itself; see `Search`."""
+    data = spelled(experiment)
+    data = changed(data, "chip.weight_gradient.unit", "in_array")
+    data = changed(data, "training.rule", {"name": "sgd"})
+    schedule = {"base": "optimised", "loop_order": "image_outer", "gradient": {"accumulate": "on_chip"}}
+    point = Experiment.model_validate({**data, "dataflow": schedule})
+    if next(conflicts(point), None):
+        return None
+    return float(value_of(price_experiment(point, activity)))
+
+
+def look(data: dict[str, Any], path: str) -> Any:
+    """What nested mappings have at a key path; None where nothing is said."""
+    found: Any = data
     for key in path.split("."):
-        data = data[key]
-    return data
+        found = found.get(key)
+    return found
+
+
+def _at(section: Any, path: str) -> Any:
+    for key in path.split("."):
+        section = getattr(section, key)
+    return section

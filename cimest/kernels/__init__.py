@@ -8,7 +8,7 @@ from typing import Literal
 
 
 def backend(name: Literal["compiled", "reference"] = "compiled") -> ModuleType:
-    """The module with the kernels `bit_serial_mvm`, `weight_gradient` and `pulsed_update`.
+    """The module with the kernels; see `compiled` for their names, and `reference` for what they do.
 
     Parameters
     ----------

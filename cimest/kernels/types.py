@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+TRAIN_MAX = 32
+"""Slots of the longest pulse train: the bits of a word."""
+
 
 class Quantiser(NamedTuple):
     """A converter: code = clip(floor(partial sum / step + 1/2), low, high).
@@ -62,6 +65,68 @@ class PulseCounts:
         """No pulses at all."""
         return cls(0, 0, 0, 0, np.zeros((rows, blocks), dtype=np.int64), np.zeros((rows, blocks), dtype=np.int64))
 
+    def beside(self, other: PulseCounts) -> PulseCounts:
+        """Two updates of cells in the same rows, in the same slots."""
+        both = self + other
+        longest = np.maximum(self.longest_up, other.longest_up), np.maximum(self.longest_down, other.longest_down)
+        return PulseCounts(both.cells_up, both.cells_down, both.pulses_up, both.pulses_down, *longest)
+
     def __add__(self, other: PulseCounts) -> PulseCounts:
         """Two updates, one after the other."""
         return PulseCounts(*(getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)))
+
+
+class TrainCounts(NamedTuple):
+    """What an update by pulse trains made the hardware do, over all its vectors.
+
+    Parameters
+    ----------
+    cells_up, cells_down : int
+        Cells that a vector moved in that direction.
+    pulses_up, pulses_down : int
+        Coincidences: slots in which a cell's row and column both fired.
+    row_pulses, column_pulses : int
+        Pulses on the lines. A cell whose row fires alone, or whose column does, is half selected:
+        row_pulses · columns + column_pulses · rows - 2 (pulses_up + pulses_down) times.
+    """
+
+    cells_up: int
+    cells_down: int
+    pulses_up: int
+    pulses_down: int
+    row_pulses: int
+    column_pulses: int
+
+
+class Periphery(NamedTuple):
+    """Converters of an array that takes a vector at a time, at the full resolution of its inputs.
+
+    Parameters
+    ----------
+    input_step : float
+        Step of the DAC, whose full scale is 1; 0: no DAC.
+    output_step : float
+        Step of the ADC; 0: no ADC.
+    output_bound : float
+        Largest output; beyond, it is clipped. [inputs of full scale times weights]
+    output_noise : float
+        Standard deviation of the noise at the output, in the same unit.
+    normalise : bool
+        Whether inputs are divided by the largest of their vector (noise management), or are in full scales as they are.
+    retries : int
+        How often a vector that was clipped is read again with half the inputs (bound management).
+    """
+
+    input_step: float = 0.0
+    output_step: float = 0.0
+    output_bound: float = float("inf")
+    output_noise: float = 0.0
+    normalise: bool = False
+    retries: int = 0
+
+
+class MvmCounts(NamedTuple):
+    """What reads of whole vectors took: reads, repeated ones with them, and outputs that stayed clipped."""
+
+    reads: int
+    clipped: int

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cimest.activity import Activity, LayerActivity
-from cimest.learning.layers import Matrix
+from cimest.kernels.types import PulseCounts
+from cimest.learning.matrix import WeightedPart
+from cimest.learning.periphery import patterns
 from cimest.learning.tile import Errors
+from cimest.mapping.operands import Operand
 
 MEANS = (
     "input_ones", "error_ones", "input_zeros", "error_zeros", "conductance",
@@ -14,9 +17,10 @@ MEANS = (
 )  # fmt: skip
 
 
-def ones(codes: np.ndarray) -> float:
-    """Mean number of ones in the magnitudes of the codes."""
-    return float(np.bitwise_count(codes).mean(dtype=np.float64))
+def driven(codes: np.ndarray, operand: Operand) -> float:
+    """Probability that a line is driven in a cycle: ones of the words, or of their magnitudes, over the cycles."""
+    words = patterns(codes, operand.bits) if operand.signs == "twos_complement" else codes
+    return float(np.bitwise_count(words).mean(dtype=np.float64)) / operand.cycles
 
 
 class Census:
@@ -25,9 +29,8 @@ class Census:
     Operands are looked at in the batches that calibrate the converters, pulses in every batch.
     """
 
-    def __init__(self, matrices: list[Matrix], input_bits: int, error_bits: int):
-        self.matrices, self.input_bits = matrices, input_bits
-        self.error_cycles = 2 * (error_bits - 1)
+    def __init__(self, matrices: list[WeightedPart]):
+        self.matrices = matrices
         self.sums = np.zeros((len(matrices), len(MEANS)))
         self.operand_batches = self.update_batches = 0
 
@@ -36,29 +39,31 @@ class Census:
         self.operand_batches += 1
         for row, matrix, delta in zip(self.sums, self.matrices, errors, strict=True):
             row[:5] += (
-                ones(matrix.x) / self.input_bits,
-                ones(delta.codes) / self.error_cycles,
+                driven(matrix.x, matrix.tile.operands["forward"]),
+                driven(delta.codes, matrix.tile.operands["backward"]),
                 1 - np.count_nonzero(matrix.x) / matrix.x.size,
                 1 - np.count_nonzero(delta.codes) / delta.codes.size,
-                (1 + float(matrix.tile.weights.mean(dtype=np.float64))) / 2,
+                matrix.tile.conductance,
             )
 
-    def add_update(self) -> None:
-        """Count the pulses of the update just made."""
+    def add_update(self) -> list[PulseCounts]:
+        """Count the pulses of the update just made, and return them for each layer."""
         self.update_batches += 1
-        for row, matrix in zip(self.sums, self.matrices, strict=True):
-            counts = matrix.tile.take_counts()
+        found = [matrix.tile.take_counts() for matrix in self.matrices]
+        for row, matrix, counts in zip(self.sums, self.matrices, found, strict=True):
+            cells = matrix.layer.weights * len(matrix.tile.cells)
             row[5:] += np.array(
                 (
-                    counts.cells_up / matrix.layer.weights,
-                    counts.cells_down / matrix.layer.weights,
-                    counts.pulses_up / matrix.layer.weights,
-                    counts.pulses_down / matrix.layer.weights,
+                    counts.cells_up / cells,
+                    counts.cells_down / cells,
+                    counts.pulses_up / cells,
+                    counts.pulses_down / cells,
                     counts.longest_up.mean(),
                     counts.longest_down.mean(),
                     np.mean((counts.longest_up > 0) | (counts.longest_down > 0)),
                 )
             )
+        return found
 
     def pulses(self) -> float:
         """Pulses of all cells so far."""
@@ -75,5 +80,8 @@ class Census:
             mean["pulses_up"] = mean["pulses_up"] / up if up else 0.0
             mean["pulses_down"] = mean["pulses_down"] / down if down else 0.0
             most = float(matrix.tile.written.max()) / max(self.update_batches, 1)
-            layers[matrix.layer.name] = LayerActivity(updated_up=up, updated_down=down, most_written=most, **mean)
+            measured = dict(updated_up=up, updated_down=down, most_written=most, **mean)
+            if matrix.tile.in_array is not None:
+                measured |= matrix.tile.in_array.activity()
+            layers[matrix.layer.name] = LayerActivity(**measured)
         return Activity(origin, layers)

@@ -19,8 +19,8 @@ TREE = "tree"
 """Entry of the file that holds, as JSON, all but the arrays; an array's place is a mapping {"array": its entry}."""
 
 
-def identity(experiment: Experiment, schedule: dict[str, bool]) -> str:
-    """A hash of all that a run depends on: the resolved experiment, how the weight gradient is formed, the version."""
+def identity(experiment: Experiment, schedule: dict[str, bool | float]) -> str:
+    """A hash of all that a run depends on: the resolved experiment, how the step is scheduled, the version."""
     parts = [experiment.model_dump_json(), json.dumps(schedule, sort_keys=True), cimest.__version__]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -1,141 +1,157 @@
-"""The layers of a network as the chip computes them: forward, backward, and what is digital between the arrays."""
+"""The digital layers between the arrays: what every layer of a model is, activations, pooling and sums."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from cimest.kernels.patches import col2im, im2col
-from cimest.learning.tile import AnalogTile, Errors, column_sums
-from cimest.network import Conv, MaxPool
+from cimest.learning.codes import Codes, Signal, values
+from cimest.network import Activation, AveragePool, MaxPool
+from cimest.rules.normalise import normalised
 
-ERROR_RANGE = 8.0
-"""Full scale of quantised errors in units of their root mean square: errors are heavy-tailed, and with the maximum
-as full scale a few samples would leave the others no codes (our choice)."""
-
-MEAN_MEMORY = 0.9
-"""Share of the running mean of a channel that stays after a batch (our choice)."""
+State = dict[str, Any]
 
 
-def power_of_two(value: float) -> float:
-    """The power of two nearest to a positive value, on a logarithmic scale."""
-    return float(2.0 ** np.rint(np.log2(value)))
+class Part:
+    """A layer of a model: base of all of them.
+
+    `forward` takes the signals of the layer's sources and, in training, remembers what `backward` needs.
+    """
+
+    def forward(self, *inputs: Signal, training: bool) -> Signal:
+        """The output for one batch."""
+        raise NotImplementedError
+
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Errors at the inputs, one for each, from the errors at the output."""
+        raise NotImplementedError
+
+    def learn(self, rate: float) -> None:
+        """Change what digital circuits have learned, by what the last `backward` found."""
+
+    def state(self) -> State:
+        """All that the next batch depends on, but the tiles."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
 
 
-def mean_square(values: np.ndarray) -> float:
-    """Mean square, by numpy's own pairwise sums: the same for any number of threads."""
-    return float(np.square(values, dtype=np.float32).mean(dtype=np.float64))
+def descend(learned: np.ndarray, gradient: np.ndarray, rate: float) -> None:
+    """A step of plain gradient descent, in place, with the gradient normalised as that of the arrays is."""
+    learned -= np.float32(rate) * normalised(gradient, "rms")
 
 
-class Rectifier:
-    """ReLU and quantisation to unsigned codes of `bits` bits."""
+def _rectified(z: np.ndarray) -> np.ndarray:
+    return np.maximum(z, np.float32(0))
 
-    def __init__(self, bits: int):
-        self.largest = 2**bits - 1
 
-    def forward(self, z: np.ndarray, training: bool) -> np.ndarray:
-        """Codes from 0 to 2^bits - 1."""
-        codes = np.clip(np.rint(z), 0, self.largest).astype(np.uint8)
+def logistic(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-z)), by the hyperbolic tangent, which does not overflow."""
+    return np.float32(0.5) * (np.tanh(np.float32(0.5) * z) + np.float32(1))
+
+
+FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+    "relu": (_rectified, lambda y: y > 0),
+    "tanh": (np.tanh, lambda y: 1 - y * y),
+    "sigmoid": (logistic, lambda y: y * (1 - y)),
+}
+"""Each kind's function, and its slope as a function of its value."""
+
+
+class ActivationPart(Part):
+    """A function of each value."""
+
+    def __init__(self, layer: Activation):
+        self.function, self.slope = FUNCTIONS[layer.kind]
+
+    def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
+        """The function's values."""
+        result = self.function(values(inputs[0]))
         if training:
-            self.open = (z > 0) & (z < self.largest)
-        return codes
+            self.result = result
+        return result
 
-    def backward(self, error: np.ndarray) -> np.ndarray:
-        """Errors pass where the input was neither below zero nor beyond the largest code."""
-        return np.where(self.open, error, np.float32(0))
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Errors times the slope."""
+        return (error * self.slope(self.result),)
 
 
-class Pool:
-    """Max-pooling of maps, channels last; a border narrower than the window is dropped."""
+class MaxPoolPart(Part):
+    """Max-pooling of maps, channels last, of codes or values; a border narrower than a window is dropped."""
 
     def __init__(self, layer: MaxPool):
-        self.input, self.window = layer.input, layer.window
+        self.input, self.padding = layer.input, layer.padding
         _, height, width = layer.output
-        stops, offsets = (height * self.window, width * self.window), range(self.window)
+        down, across = height * layer.step, width * layer.step
+        offsets = range(layer.window)
         self.corners = [
-            np.s_[:, y : stops[0] : self.window, x : stops[1] : self.window] for y in offsets for x in offsets
+            np.s_[:, y : y + down : layer.step, x : x + across : layer.step] for y in offsets for x in offsets
         ]
 
-    def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
+    def forward(self, *inputs: Signal, training: bool) -> Signal:
         """Largest value of each window."""
+        (signal,) = inputs
+        maps = signal.codes if isinstance(signal, Codes) else signal
+        if self.padding:
+            lowest = -np.inf if maps.dtype.kind == "f" else np.iinfo(maps.dtype).min
+            pad = (self.padding, self.padding)
+            maps = np.pad(maps, ((0, 0), pad, pad, (0, 0)), constant_values=lowest)
         largest = maps[self.corners[0]].copy()
         for corner in self.corners[1:]:
             np.maximum(largest, maps[corner], out=largest)
         if training:
             self.maps, self.largest = maps, largest
-        return largest
+        return Codes(largest, signal.step) if isinstance(signal, Codes) else largest
 
-    def backward(self, error: np.ndarray) -> np.ndarray:
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
         """Each error goes to the first of the largest values of its window."""
-        channels, height, width = self.input
-        result = np.zeros((len(error), height, width, channels), dtype=error.dtype)
+        _, height, width = self.input
+        result = np.zeros(self.maps.shape, dtype=error.dtype)
         waiting = np.ones(error.shape, dtype=bool)
         for corner in self.corners:
             winner = waiting & (self.maps[corner] == self.largest)
-            result[corner] = np.where(winner, error, np.float32(0))
+            result[corner] += np.where(winner, error, np.float32(0))
             waiting &= ~winner
-        return result
+        border = self.padding
+        return (result[:, border : border + height, border : border + width],)
 
 
-class Matrix:
-    """A layer with weights: its analog tile, with a digital offset and shift at the output.
+class AveragePoolPart(Part):
+    """Means of windows side by side, or of whole maps; a border narrower than a window is dropped."""
 
-    Each output channel is centred: its running mean over the batches before is subtracted, so that no batch has
-    to wait for its own. Device asymmetry drives all weights of a column together, which shifts whole channels and
-    ends with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
+    def __init__(self, layer: AveragePool):
+        self.input, self.output = layer.input, layer.output
+        self.window = layer.input[1:] if layer.window == "global" else (layer.window, layer.window)
 
-    Parameters
-    ----------
-    layer : Conv
-    tile : AnalogTile
-    target : float
-        Root mean square of the output that the shift aims at. [codes of the next layer's inputs]
-    error_bits : int
-        Of the errors, with sign.
-    """
+    def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
+        """Mean of each window."""
+        (channels, height, width), (down, across) = self.output, self.window
+        maps = values(inputs[0])[:, : height * down, : width * across]
+        return maps.reshape(-1, height, down, width, across, channels).mean(axis=(2, 4), dtype=np.float32)
 
-    def __init__(self, layer: Conv, tile: AnalogTile, target: float, error_bits: int):
-        self.layer, self.tile, self.target = layer, tile, target
-        self.largest_error = 2 ** (error_bits - 1) - 1
-        self.scale, self.batches = 1.0, 0
-        self.next: Matrix | None = None
-        self.mean = np.zeros(layer.fan_out, dtype=np.float32)
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Each error is shared by the places of its window."""
+        (channels, height, width), (down, across) = self.input, self.window
+        result = np.zeros((len(error), height, width, channels), dtype=np.float32)
+        shared = np.repeat(np.repeat(error, down, axis=1), across, axis=2) / np.float32(down * across)
+        result[:, : shared.shape[1], : shared.shape[2]] = shared
+        return (result,)
 
-    def forward(self, maps: np.ndarray, training: bool) -> np.ndarray:
-        """Scaled and centred products; training remembers the inputs and follows the mean."""
-        x = im2col(maps, self.layer)
-        y = self.tile.forward(x)
-        mean = self.mean
-        if training:
-            self.x = x
-            latest = (column_sums(y) / len(y)).astype(np.float32)
-            self.batches += 1
-            if self.batches == 1:
-                mean = latest
-            self.mean = mean + np.float32(1 - MEAN_MEMORY) * (latest - mean)
-        y -= mean
-        if self.tile.measuring and training:
-            self._adjust(mean_square(y) ** 0.5)
-        y *= np.float32(self.scale)
-        return y.reshape(len(maps), *self.layer.output[1:], self.layer.fan_out)
 
-    def _adjust(self, size: float) -> None:
-        """Choose the shift for outputs of that root mean square, unless the present one is within a factor of two.
+class AddPart(Part):
+    """Sum of two or more sources."""
 
-        The next layer's inputs change with it, and so does the mean of its outputs.
-        """
-        if size > 0 and not self.target / 2 <= self.scale * size <= self.target * 2:
-            before, self.scale = self.scale, power_of_two(self.target / size)
-            if self.next is not None:
-                self.next.mean *= np.float32(self.scale / before)
+    def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
+        """The sum."""
+        self.sources = len(inputs)
+        total = values(inputs[0]) + values(inputs[1])
+        for signal in inputs[2:]:
+            total += values(signal)
+        return total
 
-    def quantise(self, error: np.ndarray) -> Errors:
-        """Errors at the output as the arrays take them: in units of a power of two near 8 root mean squares."""
-        flat = error.reshape(-1, self.layer.fan_out)
-        size = ERROR_RANGE * mean_square(flat) ** 0.5
-        scale = power_of_two(size) / (self.largest_error + 1) if size > 0 else 1.0
-        codes = np.clip(np.rint(flat * np.float32(1 / scale)), -self.largest_error, self.largest_error)
-        return Errors(codes.astype(np.int8), scale)
-
-    def backward(self, delta: Errors) -> np.ndarray:
-        """Errors at the input."""
-        return col2im(self.tile.backward(delta), self.layer) * np.float32(self.scale)
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The same error for every source."""
+        return (error,) * self.sources

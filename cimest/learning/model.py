@@ -1,4 +1,4 @@
-"""A network on the chip: what one batch of images does, forward, backward and to the weights."""
+"""A network on the chip: what one batch of samples does, forward, backward and to the weights."""
 
 from __future__ import annotations
 
@@ -8,37 +8,32 @@ from typing import Any
 import numpy as np
 
 from cimest.config import Experiment
-from cimest.learning.layers import Matrix, Pool, Rectifier
+from cimest.learning.attention import AttentionPart
+from cimest.learning.codes import Codes, Encoder, Signal, values
+from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
+from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart, Part
+from cimest.learning.losses import LOSSES, OUTPUT_RANGE, centre
+from cimest.learning.matrix import Matrix, WeightedPart
+from cimest.learning.normalisation import NormalisePart
+from cimest.learning.recurrent import LstmPart
 from cimest.learning.tile import AnalogTile, Errors
-from cimest.network import Conv, MaxPool, Network, Relu
-
-OUTPUT_RANGE = {"cross_entropy": 2.0, "squared_error": 0.25}
-"""Root mean square that the network's outputs start with, by loss (our choice: a softmax that is neither flat nor
-saturated; targets of one in ten classes have 0.3)."""
-
-
-def probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Softmax of outputs (samples, classes)."""
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean loss, and errors: probability minus one at the label."""
-    errors = probabilities(outputs)
-    chosen = np.arange(len(labels)), labels
-    loss = float(-np.log(np.maximum(errors[chosen], np.finfo(np.float32).tiny)).mean())
-    errors[chosen] -= 1
-    return loss, errors
-
-
-def squared_error(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean over samples of half the squared distance to one at the label, and errors."""
-    errors = outputs - np.eye(outputs.shape[1], dtype=np.float32)[labels]
-    return float(0.5 * np.square(errors).sum(axis=1).mean()), errors
-
-
-LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+from cimest.network import (
+    INPUT,
+    Activation,
+    Add,
+    Attention,
+    AveragePool,
+    Conv,
+    Embedding,
+    Layer,
+    Lstm,
+    MaxPool,
+    Network,
+    Normalise,
+    PlaceEmbedding,
+    Shape,
+    Weighted,
+)
 
 
 @dataclass(frozen=True)
@@ -48,32 +43,23 @@ class Batch:
     Parameters
     ----------
     loss : float
-        Mean over the samples.
-    correct : int
-        Samples whose largest output is at the label.
+        Mean over the labels.
+    accuracy : float
+        Share of labels at which the largest output is.
     errors : list of Errors
         Errors at the output of each layer with weights.
     """
 
     loss: float
-    correct: int
+    accuracy: float
     errors: list[Errors]
-
-
-def check_rectified(network: Network) -> None:
-    """Raise ValueError if two layers with weights have no rectifier between them: inputs of an array have no sign."""
-    waiting = ""
-    for layer in network.layers:
-        if isinstance(layer, Relu):
-            waiting = ""
-        elif isinstance(layer, Conv):
-            if waiting:
-                raise ValueError(f"network {network.name}: no rectifier between {waiting} and {layer.name}")
-            waiting = layer.name
 
 
 class Model:
     """The layers of a network on the tiles of a chip.
+
+    Values between the layers are digital, in single precision. Where arrays read a layer's output it is encoded as
+    soon as it is made, so that whatever else reads it finds the same codes in the buffer.
 
     Parameters
     ----------
@@ -81,52 +67,77 @@ class Model:
     network : Network
     stacked, stored_once : bool
         See `Trainer`.
+    labels : array of int
+        Of the training samples.
 
     Raises
     ------
     ValueError
-        If two layers with weights have no rectifier between them.
+        If arrays would read tokens, or the labels are not one for each output.
     """
 
-    def __init__(self, experiment: Experiment, network: Network, stacked: bool, stored_once: bool):
-        chip, training = experiment.chip, experiment.training
-        check_rectified(network)
-        self.network, self.input_bits = network, chip.input_bits
-        self.loss = LOSSES[training.loss]
-        self.matrices: list[Matrix] = []
-        self.layers: list[Matrix | Pool | Rectifier] = []
+    def __init__(self, experiment: Experiment, network: Network, stacked: bool, stored_once: bool, labels: np.ndarray):
+        self.network, self.loss = network, LOSSES[experiment.training.loss]
+        self.input_bits = experiment.chip.input_bits
+        self.takes_tokens = any(isinstance(layer, Embedding) for layer in network.consumers_of(INPUT))
+        check(network, labels)
+        self.matrices: list[WeightedPart] = []
+        self.parts: dict[str, Part] = {}
+        tables = 0
         for layer in network.layers:
-            if isinstance(layer, Conv):
-                number, bits = len(self.matrices), experiment.dataflow.gradient.bits
-                tile = AnalogTile(
-                    layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once
-                )
-                last = layer is network.matrices[-1]
-                # hidden layers: full scale of the codes is four root mean squares, so that few are clipped
-                target = OUTPUT_RANGE[training.loss] if last else 2.0**chip.input_bits / 4
-                self.matrices.append(Matrix(layer, tile, target, chip.error_bits))
-                if len(self.matrices) > 1:
-                    self.matrices[-2].next = self.matrices[-1]
-                self.layers.append(self.matrices[-1])
-            elif isinstance(layer, MaxPool):
-                self.layers.append(Pool(layer))
+            if isinstance(layer, Weighted):
+                part = _weighted(experiment, network, layer, len(self.matrices), stacked, stored_once)
+                self.matrices.append(part)
+                self.parts[layer.name] = part
+            elif isinstance(layer, Embedding | PlaceEmbedding):
+                kind: Any = EmbeddingPart if isinstance(layer, Embedding) else PlaceEmbeddingPart
+                number, start = len(network.matrices) + tables, experiment.training.initial_range
+                self.parts[layer.name] = kind(layer, experiment.seed, number, start)
+                tables += 1
             else:
-                self.layers.append(Rectifier(chip.input_bits))
+                self.parts[layer.name] = _digital(layer)
+        self.encoders = {name: _encoder(network, name, self.input_bits) for name in encoded(network)}
+        for part in self.matrices:
+            behind = _behind(network, part.layer)
+            part.centring.adapts = bool(behind) and all(isinstance(layer, Conv | Normalise) for layer in behind)
+            matrices = [self.parts[layer.name] for layer in behind if isinstance(layer, Conv)]
+            part.centring.followers = [matrix.centring for matrix in matrices if isinstance(matrix, Matrix)]
+        last = self.parts[network.layers[-1].name]
+        if isinstance(last, Matrix) and experiment.training.loss == "cross_entropy":
+            last.centring.offset = centre(labels, network.output[0])
+        order = [layer.name for layer in network.layers]
+        self.last_use = {
+            name: max((order.index(layer.name) for layer in network.consumers_of(name)), default=len(order))
+            for name in (INPUT, *order)
+        }
 
-    def outputs(self, images: np.ndarray, training: bool = False) -> np.ndarray:
-        """Outputs (samples, classes) for uint8 images (samples, channels, height, width)."""
-        maps = np.ascontiguousarray(images.transpose(0, 2, 3, 1)) >> np.uint8(8 - self.input_bits)
-        for layer, part in zip(self.network.layers, self.layers, strict=True):
-            channels, height, width = layer.input
-            maps = part.forward(maps.reshape(-1, height, width, channels), training)
-        return maps.reshape(len(images), -1)
+    def outputs(self, samples: np.ndarray, training: bool = False) -> np.ndarray:
+        """Outputs (vectors, classes) for a batch (samples, channels, height, width): one vector for each label."""
+        signals: dict[str, Signal] = {INPUT: self._input(samples)}
+        for number, layer in enumerate(self.network.layers):
+            sources = self.network.sources_of(layer)
+            given = [_shaped(signals[source], layer.input) for source in sources]
+            result = self.parts[layer.name].forward(*given, training=training)
+            if layer.name in self.encoders:
+                result = self.encoders[layer.name].forward(values(result), training, self.measuring)
+            signals[layer.name] = result
+            for source in {*sources}:
+                if self.last_use[source] == number:
+                    del signals[source]
+        return values(result).reshape(-1, self.network.output[0])
 
-    def train(self, images: np.ndarray, labels: np.ndarray, rule: Any, states: list[Any], rate: float) -> Batch:
+    def _input(self, samples: np.ndarray) -> Signal:
+        maps = np.ascontiguousarray(samples.transpose(0, 2, 3, 1))
+        if self.takes_tokens:
+            return maps
+        return Codes(maps >> np.uint8(8 - self.input_bits), 2.0**-self.input_bits)
+
+    def train(self, samples: np.ndarray, labels: np.ndarray, rule: Any, states: list[Any], rate: float) -> Batch:
         """One training step.
 
         Parameters
         ----------
-        images, labels : array
+        samples, labels : array
             A batch.
         rule : Rule
         states : list
@@ -138,24 +149,137 @@ class Model:
         -------
         Batch
         """
-        outputs = self.outputs(images, training=True)
-        loss, errors = self.loss(outputs, labels)
-        quantised: list[Errors] = []
-        for layer, part in zip(reversed(self.network.layers), reversed(self.layers), strict=True):
+        labels = labels.reshape(-1)
+        outputs = self.outputs(samples, training=True)
+        loss, error = self.loss(outputs, labels)
+        errors = {self.network.layers[-1].name: error}
+        for layer in reversed(self.network.layers):
+            part, passes = self.parts[layer.name], self.network.passes_error_on(layer)
+            if not (layer.learns or passes):
+                continue
             channels, height, width = layer.output
-            errors = errors.reshape(-1, height, width, channels)
-            if isinstance(part, Matrix):
-                delta = part.quantise(errors)
-                quantised.insert(0, delta)
-                if part is not self.matrices[0]:
-                    errors = part.backward(delta)
+            error = errors.pop(layer.name).reshape(-1, height, width, channels)
+            if layer.name in self.encoders:
+                error = self.encoders[layer.name].backward(error)
+            found = part.backward(error)
+            for source, above in zip(self.network.sources_of(layer), found if passes else (), strict=False):
+                above = above.reshape(len(samples), -1)
+                errors[source] = errors[source] + above if source in errors else above
+            if isinstance(part, WeightedPart):
                 number = self.matrices.index(part)
-                states[number] = rule.step(part.tile, states[number], part.x, delta, rate)
+                states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate)
             else:
-                errors = part.backward(errors)
-        return Batch(loss, int((outputs.argmax(axis=1) == labels).sum()), quantised)
+                part.learn(rate)
+        accuracy = float((outputs.argmax(axis=1) == labels).mean())
+        return Batch(loss, accuracy, [part.delta for part in self.matrices])
+
+    @property
+    def measuring(self) -> bool:
+        """Whether converters, shifts and codes adapt to the next batch."""
+        return all(part.tile.measuring for part in self.matrices)
 
     def measure(self, on: bool) -> None:
-        """Whether converters and shifts adapt to the next batch."""
-        for matrix in self.matrices:
-            matrix.tile.measuring = on
+        """Let them adapt, or not."""
+        for part in self.matrices:
+            part.tile.measuring = on
+
+    def state(self) -> dict[str, Any]:
+        """All that the next batch depends on, but the tiles: of every layer, and of its codes."""
+        parts: dict[str, Any] = {**self.parts}
+        return {
+            "layers": {name: part.state() for name, part in parts.items()},
+            "codes": {name: encoder.state() for name, encoder in self.encoders.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        for name, part in self.parts.items():
+            part.restore(state["layers"][name])
+        for name, encoder in self.encoders.items():
+            encoder.restore(state["codes"][name])
+
+
+def check(network: Network, labels: np.ndarray) -> None:
+    """Raise ValueError if arrays would read tokens, or the labels are not one for each output."""
+    fed = network.consumers_of(INPUT)
+    if any(isinstance(layer, Embedding) for layer in fed) and (
+        others := [layer.name for layer in fed if not isinstance(layer, Embedding)]
+    ):
+        raise ValueError(f"network {network.name}: {', '.join(others)} would take tokens as numbers")
+    _, height, width = network.output
+    wanted = labels[0].size if len(labels) else height * width
+    if height * width != wanted:
+        raise ValueError(
+            f"network {network.name} gives outputs at {height * width} places, but the data set has {wanted} labels "
+            "for a sample (of a network for sequences: predict: every_step or sequence)"
+        )
+
+
+def encoded(network: Network) -> list[str]:
+    """Names of the layers whose output is made into codes: those that arrays read, through max-pooling or not.
+
+    A sample is codes already, and so is the hidden state of a recurrent layer.
+    """
+    found: dict[str, None] = {}
+    for matrix in network.matrices:
+        (name,) = network.sources_of(matrix)
+        while name != INPUT and isinstance(network.layer(name), MaxPool):
+            (name,) = network.sources_of(network.layer(name))
+        if name != INPUT and not isinstance(network.layer(name), Lstm):
+            found[name] = None
+    return list(found)
+
+
+def _encoder(network: Network, name: str, bits: int) -> Encoder:
+    """The encoder of a layer's output; full scale is fixed for bounded values, and where a recurrent layer reads."""
+    layer, signed = network.layer(name), network.gives_signed(name)
+    squashing = isinstance(layer, Activation) and layer.kind in ("tanh", "sigmoid")
+    if squashing or isinstance(layer, Embedding):
+        return Encoder(bits, signed, full=1.0, adapts=False)
+    return Encoder(bits, signed, adapts=not any(isinstance(after, Lstm) for after in network.consumers_of(name)))
+
+
+def _weighted(
+    experiment: Experiment, network: Network, layer: Weighted, number: int, stacked: bool, stored_once: bool
+) -> WeightedPart:
+    """The part of a layer with weights; its outputs are shifted to the size of one, the last one's to the loss's."""
+    chip, training = experiment.chip, experiment.training
+    bits = experiment.dataflow.gradient.bits
+    tile = AnalogTile(layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once)
+    target = OUTPUT_RANGE[training.loss] if layer is network.layers[-1] else 1.0
+    passes = network.passes_error_on(layer)
+    if isinstance(layer, Lstm):
+        return LstmPart(layer, tile, target, chip.error_bits, passes, chip.input_bits)
+    assert isinstance(layer, Conv), "there are two kinds of layers with weights"
+    return Matrix(layer, tile, target, chip.error_bits, passes)
+
+
+DIGITAL: dict[type[Layer], Any] = {
+    Activation: ActivationPart,
+    Add: lambda layer: AddPart(),
+    Attention: AttentionPart,
+    AveragePool: AveragePoolPart,
+    MaxPool: MaxPoolPart,
+    Normalise: NormalisePart,
+}
+
+
+def _digital(layer: Layer) -> Part:
+    return DIGITAL[type(layer)](layer)
+
+
+def _behind(network: Network, layer: Layer) -> list[Layer]:
+    """What reads a layer's output, through rectifiers and pools or not: functions that a factor passes unchanged."""
+    found: list[Layer] = []
+    for after in network.consumers_of(layer.name):
+        rectifier = isinstance(after, Activation) and after.kind == "relu"
+        found += _behind(network, after) if rectifier or isinstance(after, MaxPool | AveragePool) else [after]
+    return found
+
+
+def _shaped(signal: Signal, shape: Shape) -> Signal:
+    """A signal as maps of that shape, channels last."""
+    channels, height, width = shape
+    if isinstance(signal, Codes):
+        return Codes(signal.codes.reshape(-1, height, width, channels), signal.step)
+    return signal.reshape(-1, height, width, channels)

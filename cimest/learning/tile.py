@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cimest.config.schema import Chip
-from cimest.kernels import backend
-from cimest.kernels.random import CONVERSION, DEVICE, START, normal, uniform
+from cimest.config.schema import Adc, Chip
+from cimest.kernels.random import CONVERSION, ROUNDING, START, normal, uniform
 from cimest.kernels.types import Address, PulseCounts, Quantiser
-from cimest.learning import converter
+from cimest.learning import converter, periphery
+from cimest.learning.cells import CellArray
+from cimest.learning.in_array import InArray
+from cimest.mapping import operands
 from cimest.mapping.blocks import column_edges, gradient_edges, row_edges, stored_edges
-from cimest.network import Conv
+from cimest.mapping.operands import Operand
+from cimest.network import Weighted
 from cimest.rules.normalise import stored
-from hwlib.devices import Device
-from hwlib.devices.update_law import affine_coefficients, apply_pulses
+from cimest.rules.rule import State
+from hwlib.devices.stepwise import apply_law
+
+FULL, EMPTY = 0.75, 0.25
+"""Fractions of the range that the larger and the smaller cell of a pair exceed when it is refreshed."""
+
+COUNTERS = ("time", "reads", "updates", "refreshed")
+"""Of a tile: writes and reads that drew random numbers, updates, and pairs refreshed."""
 
 
 class Errors(NamedTuple):
@@ -34,18 +42,6 @@ class Errors(NamedTuple):
     scale: float
 
 
-def device_states(device: Device) -> np.ndarray:
-    """Weights that a typical device reaches by whole pulses from either end, in increasing order."""
-    steps = affine_coefficients(device.update, device.states)
-    pulses = np.arange(device.states + 1.0)
-    return np.unique(np.concatenate([apply_pulses(-1.0, pulses, steps), apply_pulses(1.0, -pulses, steps)]))
-
-
-def nearest(values: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """For each value, the state closest to it."""
-    return states[np.searchsorted((states[1:] + states[:-1]) / 2, values)].astype(np.float32)
-
-
 def column_sums(matrix: np.ndarray) -> np.ndarray:
     """Sums down the columns in double precision; exact for whole numbers, and quick for narrow matrices."""
     height = 64 * (len(matrix) // 64)
@@ -59,7 +55,7 @@ class AnalogTile:
 
     Parameters
     ----------
-    layer : Conv
+    layer : Weighted
     chip : Chip
     seed, number : int
         Of the run, and of this tile: the address of all its random numbers.
@@ -71,9 +67,20 @@ class AnalogTile:
         Word in which the weight gradient of a batch is handed to the rule.
     stored_once : bool
         Whether the weight-gradient unit stores the input map once, or its part for each kernel position.
+
+    Raises
+    ------
+    ValueError
+        If the weight gradient has no unit, or the device's record lacks what training needs.
+
+    Notes
+    -----
+    A weight is the difference of two conductances, in units of half the range of the typical cell: its own less that
+    of the reference, or those of the two cells of a pair. The ratio of largest to smallest conductance so cancels in a
+    read, but not in noise, drift and programming error, which go with the conductance itself.
     """
 
-    layer: Conv
+    layer: Weighted
     chip: Chip
     seed: int
     number: int
@@ -81,29 +88,52 @@ class AnalogTile:
     stacked: bool
     gradient_bits: int
     stored_once: bool = True
-    weights: np.ndarray = field(init=False)
-    written: np.ndarray = field(init=False)
+    cells: tuple[CellArray, ...] = field(init=False)
     converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
     clipped: dict[str, int] = field(init=False, default_factory=dict)
     converted: dict[str, int] = field(init=False, default_factory=dict)
     time: int = field(init=False, default=0)
     reads: int = field(init=False, default=0)
+    updates: int = field(init=False, default=0)
+    refreshed: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
+    _noise: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        device, shape = self.chip.device, self.shape
-        address = Address(self.seed, 0, self.number)
-        deviation = device.update.device_to_device
-        shift = deviation * normal(address, DEVICE, shape).astype(np.float64) if deviation else 0.0
-        self.steps = affine_coefficients(device.update, device.states, shift)
-        start = (2 * uniform(address, START, shape) - 1) * np.float32(self.initial_range)
-        self.weights = nearest(start, device_states(device))
-        self.written = np.zeros(shape, dtype=np.int32)
-        self.row_edges = row_edges(self.layer, self.chip.array.rows, self.chip.mapping)
-        self.column_edges = column_edges(self.layer, self.chip.array.columns)
-        self.kernels = backend()
+        chip, layer, groups = self.chip, self.layer, self.layer.groups
+        self.in_array: InArray | None = None
+        self.address = Address(self.seed, 0, self.number)
+        self.row_edges = row_edges(layer, chip.array.rows, chip.mapping)
+        self.column_edges = column_edges(layer, chip.array.columns)
+        width = layer.fan_out // groups
+        ends = [self.column_edges[1:] + group * width for group in range(groups)]
+        self.all_column_edges = np.concatenate([[0], *ends]).astype(np.int64)
+        start = (2 * uniform(self.address, START, self.shape) - 1) * np.float32(self.initial_range)
+        self.pair = chip.array.encoding == "differential_pair"
+        self.one_sided = self.pair and chip.array.pair_update == "one_sided"
+        if self.one_sided:
+            wanted = [2 * np.maximum(start, 0) - 1, 2 * np.maximum(-start, 0) - 1]
+        else:
+            wanted = [start, -start] if self.pair else [start]
+        self.cells = tuple(
+            CellArray(chip.device, values, self.seed, self.number, part, self.all_column_edges)
+            for part, values in enumerate(wanted)
+        )
         self.counts = self._no_pulses()
-        self.cycles = {"forward": self.chip.input_bits, "backward": 2 * (self.chip.error_bits - 1)}
+        self.operands = {"backward": operands.errors(chip), "forward": operands.inputs(chip, signed=False)}
+        self.curves = {
+            "forward": self._curves(chip.adc, 0, self.row_edges, self.all_column_edges),
+            "backward": self._curves(chip.backward_adc, 1, self.column_edges, self.row_edges),
+            "weight_gradient": periphery.unit_curves(
+                chip.weight_gradient, self.address, chip.input_bits, layer.channels // groups
+            ),
+        }
+
+    def _curves(self, adc: Adc, draw: int, edges: np.ndarray, lines: np.ndarray) -> periphery.Transfer | None:
+        """Errors of the converters of one side, one row for each block of inputs; all groups' one under the other."""
+        blocks = (len(edges) - 1) * (self.layer.groups if draw else 1)
+        converters = periphery.positions(lines, adc.columns_per_adc)
+        return periphery.transfer(adc.offset, adc.inl, self.address, draw, blocks, converters)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -111,46 +141,139 @@ class AnalogTile:
         return self.layer.fan_in, self.layer.fan_out
 
     @property
-    def states(self) -> int:
-        """Pulses for a full sweep of the device."""
-        return self.chip.device.states
+    def pulses_per_weight(self) -> float:
+        """Pulses that move a weight by one, at the pace of a typical cell in the middle of its range.
+
+        Training rules scale their steps by it, so that a learning rate means a change of weights, whatever the device.
+        A cell of a one-sided pair moves its weight half as far.
+        """
+        device = self.chip.device
+        up, down = apply_law(device.update, device.states, np.zeros(2), np.array([1, -1]))
+        return float(2 / (up - down)) * (2 if self.one_sided else 1)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights as a read without noise sees them."""
+        first, *second = self.cells
+        return (first.visible - second[0].visible) / np.float32(2) if second else first.visible
+
+    @property
+    def written(self) -> np.ndarray:
+        """Pulses that each weight's cell has had, the more pulsed one of a pair."""
+        return np.maximum.reduce([cells.written for cells in self.cells])
+
+    @property
+    def conductance(self) -> float:
+        """Mean over all cells, from 0 (smallest conductance of the typical cell) to 1 (largest)."""
+        mean = np.mean([(1 + float(cells.visible.mean(dtype=np.float64))) / 2 for cells in self.cells])
+        return float(np.clip(mean, 0, 1))
+
+    def _parts(self) -> list[tuple[Any, slice]]:
+        """Inputs and columns of each group of the layer; inputs come kernel position by kernel position."""
+        layer, groups = self.layer, self.layer.groups
+        if groups == 1:
+            return [(slice(None), slice(None))]
+        width = layer.fan_out // groups
+        inputs = np.arange(layer.fan_in * groups).reshape(layer.kernel_positions, groups, -1)
+        return [(inputs[:, g].reshape(-1), slice(g * width, (g + 1) * width)) for g in range(groups)]
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """Read the arrays: x (vectors, fan-in) of uint8 times the weights, through the forward ADC."""
-        return self._read("forward", x, self.weights, self.row_edges, self.chip.adc)
+        """Read the arrays: x times the weights, through the forward ADC.
+
+        Parameters
+        ----------
+        x : array of uint8 or int8, shape (vectors, groups · fan-in)
+            With a sign or without; in the order of `im2col`.
+
+        Returns
+        -------
+        array of float32, shape (vectors, fan-out)
+        """
+        operand = operands.inputs(self.chip, signed=x.dtype == np.int8)
+        self.operands["forward"] = operand
+        parts, curves, weights, variance = self._parts(), self.curves["forward"], self.weights, self._variance()
+        self._find_range("forward", x[:, parts[0][0]], weights[:, parts[0][1]], self.row_edges, self.chip.adc)
+        read = []
+        for lines, columns in parts:
+            own = curves and periphery.Transfer(*(np.ascontiguousarray(entry[:, columns]) for entry in curves))
+            noise = None if variance is None else variance[:, columns]
+            given = np.ascontiguousarray(x[:, lines])
+            read.append(self._read("forward", given, weights[:, columns], noise, self.row_edges, own))
+        return read[0] if len(read) == 1 else np.concatenate(read, axis=1)
 
     def backward(self, delta: Errors) -> np.ndarray:
-        """Read the arrays from the other side: errors times the transposed weights, through the backward ADC."""
-        y = self._read(
-            "backward", delta.codes, np.ascontiguousarray(self.weights.T), self.column_edges, self.chip.backward_adc
-        )
-        return y * np.float32(delta.scale)
+        """Read the arrays from the other side: errors times the transposed weights, through the backward ADC.
 
-    def _read(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Any) -> np.ndarray:
-        if self.measuring:
-            if adc.range == "calibrated":
-                self.converters[verb] = converter.measured_mvm(x, weights, edges, adc.bits)
-            else:
-                low, high = converter.codes(adc.bits, signed=True)
-                self.converters[verb] = Quantiser(float(np.diff(edges).max()) / max(high, 1), low, high)
-        y, clipped = self.kernels.bit_serial_mvm(x, weights, edges, self.converters[verb])
-        if adc.noise:
-            y += np.float32(self._noise(verb, adc.noise, len(edges) - 1)) * self._draw(y.shape)
-        self._count(verb, clipped, len(x) * self.cycles[verb] * weights.shape[1] * (len(edges) - 1))
+        Returns
+        -------
+        array of float32, shape (vectors, groups · fan-in)
+        """
+        codes, parts, curves, variance = delta.codes, self._parts(), self.curves["backward"], self._variance()
+        weights, blocks = np.ascontiguousarray(self.weights.T), len(self.column_edges) - 1
+        first = parts[0][1]
+        self._find_range("backward", codes[:, first], weights[first], self.column_edges, self.chip.backward_adc)
+        y = np.empty((len(codes), self.layer.fan_in * len(parts)), dtype=np.float32)
+        for group, (inputs, lines) in enumerate(parts):
+            rows = slice(group * blocks, (group + 1) * blocks)
+            own = curves and periphery.Transfer(*(entry[rows] for entry in curves))
+            noise = None if variance is None else variance.T[lines]
+            given = np.ascontiguousarray(codes[:, lines])
+            y[:, inputs] = self._read("backward", given, weights[lines], noise, self.column_edges, own)
+        y *= np.float32(delta.scale)
         return y
 
-    def _noise(self, verb: str, noise: float, blocks: int) -> float:
+    def _find_range(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Adc) -> None:
+        """Set the converter's range, if it is time to; groups have the same."""
+        if self.measuring and adc.kind != "ideal":
+            self.converters[verb] = periphery.range_of(x, weights, edges, adc, self.operands[verb])
+
+    def _read(
+        self,
+        verb: str,
+        x: np.ndarray,
+        weights: np.ndarray,
+        variance: np.ndarray | None,
+        edges: np.ndarray,
+        curves: periphery.Transfer | None,
+    ) -> np.ndarray:
+        """Products of one group."""
+        adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
+        operand, blocks = self.operands[verb], len(edges) - 1
+        if adc.kind == "ideal":
+            y, clipped = periphery.exact_product(x, weights).astype(np.float32), 0
+        else:
+            y, clipped = periphery.product(x, weights, edges, self.converters[verb], curves, operand)
+        self._count(verb, clipped, len(x) * operand.cycles * weights.shape[1] * blocks)
+        noise = 0.0 if adc.kind == "ideal" else self._thermal(verb, adc.noise, operand, blocks)
+        if variance is None and noise == 0:
+            return y
+        spread: Any = noise
+        if variance is not None:
+            white = self.chip.device.read_noise.spectrum == "white"  # type: ignore[union-attr]
+            spread = np.sqrt(noise**2 + periphery.read_variance(x, variance, operand, white))
+        y += (spread * self._draw(y.shape)).astype(np.float32)
+        return y
+
+    def _thermal(self, verb: str, noise: float, operand: Operand, blocks: int) -> float:
         """Standard deviation of an output whose every conversion has a thermal noise of so many steps.
 
         Conversions are independent and enter with the weight of their bit, so their variances add; drawing them
         once at the output is exact where noise passes the rounding unchanged (our choice: as if it came after).
         """
-        bits, signs = (self.chip.input_bits, 1) if verb == "forward" else (self.chip.error_bits - 1, 2)
-        return self.converters[verb].step * noise * (blocks * signs * (4.0**bits - 1) / 3) ** 0.5
+        return self.converters[verb].step * noise * (blocks * operand.power) ** 0.5 if noise else 0.0
 
     def _draw(self, shape: tuple[int, ...]) -> np.ndarray:
         self.reads += 1
-        return normal(Address(self.seed, self.reads, self.number), CONVERSION, (shape[0], shape[1]))
+        return normal(self.address._replace(step=self.reads), CONVERSION, (shape[0], shape[1]))
+
+    def _variance(self) -> np.ndarray | None:
+        """Variance of the weights from read to read: of both cells of a pair, each of which makes half of it."""
+        if self.chip.device.read_noise is None:
+            return None
+        if self._noise is None:
+            each: list[Any] = [cells.read_variance() for cells in self.cells]
+            self._noise = np.sum(each, axis=0) / len(each) ** 2
+        return self._noise
 
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
@@ -160,70 +283,113 @@ class AnalogTile:
 
         Parameters
         ----------
-        x : array of uint8, shape (vectors, fan-in)
+        x : array of uint8 or int8, shape (vectors, groups · fan-in)
         delta : Errors
 
         Returns
         -------
         array of float32, shape (fan-in, fan-out)
         """
-        centre = column_sums(x)[:, None] / len(x) * column_sums(delta.codes)
-        gradient = ((self._product(x, delta.codes) - centre) * delta.scale).astype(np.float32)
-        return stored(gradient, self.gradient_bits)
+        found = []
+        for lines, columns in self._parts():
+            inputs, errors = np.ascontiguousarray(x[:, lines]), np.ascontiguousarray(delta.codes[:, columns])
+            centre = column_sums(inputs)[:, None] / len(x) * column_sums(errors)
+            found.append(self._product(inputs, errors) - centre)
+        gradient = (found[0] if len(found) == 1 else np.concatenate(found, axis=1)) * delta.scale
+        return stored(gradient.astype(np.float32), self.gradient_bits)
 
     def _product(self, x: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, fan-out)."""
-        unit = self.chip.weight_gradient
-        if unit.unit == "digital":
+        """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, columns) of one group."""
+        unit, layer = self.chip.weight_gradient, self.layer
+        if unit.unit == "digital" or unit.adc_kind == "ideal":
             return x.astype(np.float64).T @ errors.astype(np.float64)
-        images = len(x) // self.layer.positions
+        images = len(x) // layer.positions
         # In maps of equal size the shift moves the blocks' borders, not their number: one division stands for all.
-        if self.stored_once and self.layer.input[1:] != self.layer.output[1:]:
-            by_position = stored_edges(self.layer, images, unit.rows, self.stacked)
-            places = self.layer.input[1] * self.layer.input[2]
+        if self.stored_once and layer.input[1:] != layer.output[1:]:
+            by_position = stored_edges(layer, images, unit.rows, self.stacked)
+            places = layer.input[1] * layer.input[2]
             blocks = len(gradient_edges(images * places, unit.rows, None if self.stacked else places)) - 1
         else:
-            whole = gradient_edges(len(x), unit.rows, None if self.stacked else self.layer.positions)
-            by_position, blocks = [whole] * self.layer.kernel_positions, len(whole) - 1
+            whole = gradient_edges(len(x), unit.rows, None if self.stacked else layer.positions)
+            by_position, blocks = [whole] * layer.kernel_positions, len(whole) - 1
         longest = max(int(np.diff(edges).max()) for edges in by_position)
         low, high = converter.codes(unit.adc_bits, signed=False)
-        if longest <= high:
+        curves = self.curves["weight_gradient"]
+        if longest <= high and curves is None and unit.adc_noise == 0:
             # every count has a code of its own: the unit is exact, and so is this product of whole numbers
             return x.astype(np.float64).T @ errors.astype(np.float64)
+        inputs, streamed = self.chip.input_bits, self.operands["backward"]
         if self.measuring:
             if unit.adc_range == "calibrated":
-                middle = by_position[len(by_position) // 2]
-                self.converters["weight_gradient"] = converter.measured_counts(x, errors, middle, unit.adc_bits)
+                middle, words = by_position[len(by_position) // 2], periphery.patterns(x, inputs)
+                self.converters["weight_gradient"] = converter.measured_counts(words, errors, middle, unit.adc_bits)
             else:
-                self.converters["weight_gradient"] = Quantiser(longest / high, low, high)
-        channels, bits = self.layer.input[0], self.chip.input_bits * self.cycles["backward"]
-        parts = []
-        for same, group in groupby(enumerate(by_position), key=lambda entry: entry[1].tobytes()):
-            members = [number for number, _ in group]
-            columns = slice(members[0] * channels, (members[-1] + 1) * channels)
-            edges = np.frombuffer(same, dtype=np.int64)
-            part, clipped = self.kernels.weight_gradient(
-                np.ascontiguousarray(x[:, columns]), errors, edges, self.converters["weight_gradient"]
-            )
-            self._count("weight_gradient", clipped, blocks * bits * len(part) * errors.shape[1])
-            parts.append(part)
-        return np.concatenate(parts)
+                self.converters["weight_gradient"] = periphery.full_range(unit.adc_range, longest, low, high)
+        quantiser = self.converters["weight_gradient"]
+        product, clipped = periphery.gradient(
+            x, errors, by_position, quantiser, curves, (inputs, streamed.magnitude_bits)
+        )
+        self._count("weight_gradient", clipped, blocks * inputs * streamed.cycles * product.size)
+        if unit.adc_noise:
+            stored_power = Operand(inputs, "none").power
+            spread = quantiser.step * unit.adc_noise * (blocks * stored_power * streamed.power) ** 0.5
+            product = product + np.float32(spread) * self._draw(product.shape)
+        return product
 
     def pulse(self, amount: np.ndarray, rounding: str) -> None:
-        """Fire pulses at every cell: `amount` (fan-in, fan-out) of them, rounded to whole numbers."""
-        noise = self.chip.device.cycle_to_cycle
-        self.counts += self.kernels.pulsed_update(
-            self.weights,
-            np.ascontiguousarray(amount, dtype=np.float32),
-            self.steps,
-            rounding,
-            noise.sigma,
-            noise.per == "pulse",
-            Address(self.seed, self.time, self.number),
-            self.column_edges,
-            self.written,
-        )
-        self.time += 1
+        """Fire pulses at every weight: `amount` (fan-in, fan-out) of them, rounded to whole numbers.
+
+        Those of a pair are for the cell of their sign alone, or up for one of its cells and down for the other.
+        """
+        if self.one_sided:
+            wanted = [np.maximum(amount, 0), np.maximum(-amount, 0)]
+        elif self.pair:
+            if rounding == "stochastic":  # once for both cells
+                address = self.address._replace(step=self.time)
+                amount, rounding = np.floor(amount + uniform(address, ROUNDING, self.shape)), "nearest"
+            wanted = [amount, -amount]
+        else:
+            wanted = [amount]
+        update = self._fire(wanted, rounding)
+        self.updates += 1
+        if self.one_sided and self.updates % self.chip.array.refresh_every == 0:
+            update += self._refresh()
+        self.counts += update
+
+    def _fire(self, amounts: list[np.ndarray], rounding: str) -> PulseCounts:
+        """Pulses at the cells of all weights, those of a pair in the same slots."""
+        counts, self._noise = [], None
+        for cells, amount in zip(self.cells, amounts, strict=True):
+            counts.append(cells.pulse(amount, rounding, self.time))
+            self.time += 1
+        return counts[0] if len(counts) == 1 else counts[0].beside(counts[1])
+
+    def _refresh(self) -> PulseCounts:
+        """Write pairs anew whose larger cell is full and whose smaller one is not empty, as in rasch2021toolkit.
+
+        Each cell is read by the forward converter; both are reset by one pulse; the difference goes to one of them in
+        pulses of the typical step, unverified.
+        """
+        levels = 2**self.chip.adc.bits - 1
+        read = [np.rint(np.clip((1 + cells.visible) / 2, 0, 1) * levels) / levels for cells in self.cells]
+        chosen = (np.maximum(*read) > FULL) & (np.minimum(*read) > EMPTY)
+        self.refreshed += int(np.count_nonzero(chosen))
+        update = self.cells[0].reset(chosen).beside(self.cells[1].reset(chosen))
+        difference = np.where(chosen, read[0] - read[1], 0) * self.chip.device.states
+        return update + self._fire([np.maximum(difference, 0), np.maximum(-difference, 0)], "nearest")
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass for all cells."""
+        self._noise = None
+        for cells in self.cells:
+            cells.wait(seconds)
+
+    def update_in_array(self, rule: Any, state: State, x: np.ndarray, delta: Errors, learning_rate: float) -> State:
+        """Pulse each vector's outer product in the arrays, by a rule that forms no gradient; returns its state."""
+        if self.in_array is None:
+            self.in_array = InArray(self, rule)
+        self._noise = None
+        return self.in_array.update(state, x, delta.codes, learning_rate)
 
     def take_counts(self) -> PulseCounts:
         """Pulses since the last call."""
@@ -231,8 +397,25 @@ class AnalogTile:
         return counts
 
     def _no_pulses(self) -> PulseCounts:
-        return PulseCounts.none(self.layer.fan_in, len(self.column_edges) - 1)
+        return PulseCounts.none(self.layer.fan_in, len(self.all_column_edges) - 1)
 
     def _count(self, verb: str, clipped: int, converted: int) -> None:
         self.clipped[verb] = self.clipped.get(verb, 0) + clipped
         self.converted[verb] = self.converted.get(verb, 0) + converted
+
+    def state(self) -> dict[str, Any]:
+        """All that changes."""
+        return {
+            "cells": [cells.state() for cells in self.cells],
+            "converters": {verb: list(adc) for verb, adc in self.converters.items()},
+            **{name: getattr(self, name) for name in COUNTERS},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        for cells, saved in zip(self.cells, state["cells"], strict=True):
+            cells.restore(saved)
+        self._noise = None
+        self.converters = {verb: Quantiser(*adc) for verb, adc in state["converters"].items()}
+        for name in COUNTERS:
+            setattr(self, name, state[name])

@@ -13,10 +13,11 @@ import numpy as np
 from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.datasets import Data
-from cimest.kernels.types import Quantiser
 from cimest.learning import checkpoint
 from cimest.learning.census import Census
+from cimest.learning.ledger import ENTRIES, VERBS, Ledger, taken
 from cimest.learning.model import Model
+from cimest.learning.in_memory import in_array
 from cimest.network import Network
 from cimest.rules import RULES
 
@@ -37,8 +38,9 @@ class Epoch:
     epoch : int
         From 1.
     loss, train_accuracy : float
-        Means over the training batches, with the weights as they were at each.
-    test_accuracy : float
+        Means over the training batches, with the weights as they were at each. The loss of a softmax is in nats: over
+        ln 2 it is the bits per character of a model of characters.
+    test_loss, test_accuracy : float
         After the epoch.
     pulses : float
         Mean number of pulses of a cell in an update.
@@ -51,6 +53,7 @@ class Epoch:
     epoch: int
     loss: float
     train_accuracy: float
+    test_loss: float
     test_accuracy: float
     pulses: float
     clipped_forward: float
@@ -81,6 +84,8 @@ class Trainer:
     stacked_gradient : bool
         Whether arrays of the weight-gradient unit hold positions of more than one image, as a dataflow does that
         takes all images for one slice of a layer.
+    batch_time : float
+        Between two updates, in which conductances drift. [s]
 
     Raises
     ------
@@ -89,10 +94,17 @@ class Trainer:
     """
 
     def __init__(
-        self, experiment: Experiment, network: Network, data: Data, stacked_gradient: bool, stored_once: bool = True
+        self,
+        experiment: Experiment,
+        network: Network,
+        data: Data,
+        stacked_gradient: bool,
+        stored_once: bool = True,
+        batch_time: float = 0.0,
     ):
         self.experiment, self.network, self.data = experiment, network, data
-        self.schedule = {"stacked_gradient": stacked_gradient, "stored_once": stored_once}
+        self.schedule = {"stacked_gradient": stacked_gradient, "stored_once": stored_once, "batch_time": batch_time}
+        self.batch_time = batch_time
         choice = experiment.training
         self.batches = len(data.train_labels) // choice.batch
         if self.batches == 0:
@@ -100,9 +112,11 @@ class Trainer:
                 f"training.batch is {choice.batch}, but there are {len(data.train_labels)} training images"
             )
         self.rule = RULES.get(choice.rule.name)(**choice.rule.options)
-        self.model = Model(experiment, network, stacked_gradient, stored_once)
+        if experiment.chip.weight_gradient.unit == "in_array":
+            self.rule = in_array(self.rule, experiment.chip.weight_gradient.train_length)
+        self.model = Model(experiment, network, stacked_gradient, stored_once, data.train_labels)
         self.states = [self.rule.init(matrix.tile.shape) for matrix in self.model.matrices]
-        self.census = Census(self.model.matrices, experiment.chip.input_bits, experiment.chip.error_bits)
+        self.census, self.ledger = Census(self.model.matrices), Ledger(self.model.matrices)
         self.history: list[Epoch] = []
 
     def run(self, callback: Callable[[Progress], None] | None = None, checkpoints: Path | None = None) -> list[Epoch]:
@@ -161,48 +175,48 @@ class Trainer:
     def _epoch(self, callback: Callable[[Progress], None] | None) -> Epoch:
         started, number, size = time.perf_counter(), len(self.history), self.experiment.training.batch
         order = np.random.default_rng((self.experiment.seed, number)).permutation(len(self.data.train_labels))
-        loss, correct, before = 0.0, 0, self.census.pulses()
-        self._clipped()  # what the tests between epochs converted does not count
+        self.states = [self.rule.start_epoch(state) for state in self.states]
+        loss, accuracy, before = 0.0, 0.0, self.census.pulses()
+        for matrix in self.model.matrices:
+            taken(matrix)  # what the tests between epochs converted does not count
+        converted = self.ledger.sums.copy()
         for batch in range(self.batches):
             step, chosen = number * self.batches + batch, np.sort(order[batch * size : (batch + 1) * size])
             calibrating = step % CALIBRATE_EVERY == 0
             self.model.measure(calibrating)
-            images, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
-            done = self.model.train(images, labels, self.rule, self.states, self.learning_rate(step))
+            samples, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
+            done = self.model.train(samples, labels, self.rule, self.states, self.learning_rate(step))
             if calibrating:
                 self.census.add_operands(done.errors)
-            self.census.add_update()
-            loss, correct = loss + done.loss, correct + done.correct
+            self.ledger.add_update(self.census.add_update())
+            for matrix in self.model.matrices:
+                matrix.tile.wait(self.batch_time)
+            loss, accuracy = loss + done.loss, accuracy + done.accuracy
             if callback is not None:
                 callback(Progress(number + 1, self.experiment.training.epochs, batch + 1, self.batches, done.loss))
         self.model.measure(False)
-        clipped = self._clipped()
+        self.ledger.add_conversions()
+        test_loss, test_accuracy = self.test(self.data.test_images, self.data.test_labels)
         return Epoch(
             epoch=number + 1,
             loss=loss / self.batches,
-            train_accuracy=correct / (self.batches * size),
-            test_accuracy=self.accuracy(self.data.test_images, self.data.test_labels),
+            train_accuracy=accuracy / self.batches,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
             pulses=(self.census.pulses() - before) / (self.batches * self.network.weights),
-            **{f"clipped_{verb}": share for verb, share in clipped.items()},
+            **clipping(self.ledger.sums - converted),
             seconds=time.perf_counter() - started,
         )
 
-    def _clipped(self) -> dict[str, float]:
-        """Share of clipped conversions since the last call, by verb."""
-        tiles = [matrix.tile for matrix in self.model.matrices]
-        shares = {}
-        for verb in ("forward", "backward", "weight_gradient"):
-            converted = sum(tile.converted.pop(verb, 0) for tile in tiles)
-            shares[verb] = sum(tile.clipped.pop(verb, 0) for tile in tiles) / max(converted, 1)
-        return shares
-
-    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Share of images whose largest output is at the label, through the same converters as in training."""
-        correct = 0
+    def test(self, samples: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """Mean loss, and share of labels at the largest output, through the same converters as in training."""
+        loss = correct = 0.0
         for start in range(0, len(labels), TEST_BATCH):
-            part = slice(start, start + TEST_BATCH)
-            correct += int((self.model.outputs(images[part]).argmax(axis=1) == labels[part]).sum())
-        return correct / max(len(labels), 1)
+            wanted = labels[start : start + TEST_BATCH].reshape(-1)
+            outputs = self.model.outputs(samples[start : start + TEST_BATCH])
+            loss += self.model.loss(outputs, wanted)[0] * len(wanted)
+            correct += int((outputs.argmax(axis=1) == wanted).sum())
+        return loss / max(labels.size, 1), correct / max(labels.size, 1)
 
     def activity(self) -> Activity:
         """What the training made the hardware do, averaged over all of it."""
@@ -219,18 +233,10 @@ class Trainer:
                 "operand_batches": self.census.operand_batches,
                 "update_batches": self.census.update_batches,
             },
+            "ledger": self.ledger.sums,
+            "model": self.model.state(),
             "tiles": [
-                {
-                    "weights": matrix.tile.weights,
-                    "written": matrix.tile.written,
-                    "time": matrix.tile.time,
-                    "reads": matrix.tile.reads,
-                    "converters": {verb: list(adc) for verb, adc in matrix.tile.converters.items()},
-                    "mean": matrix.mean,
-                    "batches": matrix.batches,
-                    "scale": matrix.scale,
-                    "rule": state,
-                }
+                {"tile": matrix.tile.state(), "rule": state}
                 for matrix, state in zip(self.model.matrices, self.states, strict=True)
             ],
         }
@@ -241,10 +247,14 @@ class Trainer:
         census = state["census"]
         self.census.sums = census["sums"].copy()
         self.census.operand_batches, self.census.update_batches = census["operand_batches"], census["update_batches"]
+        self.ledger.sums = state["ledger"].copy()
+        self.model.restore(state["model"])
         for number, (matrix, saved) in enumerate(zip(self.model.matrices, state["tiles"], strict=True)):
-            tile = matrix.tile
-            tile.weights, tile.written = saved["weights"].copy(), saved["written"].copy()
-            tile.time, tile.reads = saved["time"], saved["reads"]
-            tile.converters = {verb: Quantiser(*adc) for verb, adc in saved["converters"].items()}
-            matrix.mean, matrix.batches, matrix.scale = saved["mean"].copy(), saved["batches"], saved["scale"]
+            matrix.tile.restore(saved["tile"])
             self.states[number] = {name: np.array(value) for name, value in saved["rule"].items()}
+
+
+def clipping(sums: np.ndarray) -> dict[str, float]:
+    """Share of clipped conversions of all layers by pass, as an epoch has them."""
+    totals = dict(zip(ENTRIES, sums.sum(axis=0), strict=True))
+    return {f"clipped_{verb}": float(totals[f"clipped_{verb}"] / max(totals[f"converted_{verb}"], 1)) for verb in VERBS}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.network import Conv
+from cimest.network import Weighted
 
 
-def by_kernel_position(layer: Conv, rows: int, mapping: str) -> bool:
+def by_kernel_position(layer: Weighted, rows: int, mapping: str) -> bool:
     """Whether a layer is cut into one sub-matrix per kernel position.
 
     Under the mapping `kernel_position` this holds for kernels larger than 1x1 whose unrolled matrix
@@ -19,12 +19,12 @@ def by_kernel_position(layer: Conv, rows: int, mapping: str) -> bool:
     return mapping == "kernel_position" and layer.kernel > 1 and layer.fan_in >= rows
 
 
-def row_edges(layer: Conv, rows: int, mapping: str) -> np.ndarray:
-    """Edges of the row blocks of a layer's matrix: block i holds rows edges[i] to edges[i + 1].
+def row_edges(layer: Weighted, rows: int, mapping: str) -> np.ndarray:
+    """Edges of the row blocks of a layer's matrix, or of each group's: block i holds rows edges[i] to edges[i + 1].
 
     Parameters
     ----------
-    layer : Conv
+    layer : Weighted
     rows : int
         Data rows of an array.
     mapping : {"unrolled", "kernel_position"}
@@ -34,14 +34,15 @@ def row_edges(layer: Conv, rows: int, mapping: str) -> np.ndarray:
     array of int64, shape (blocks + 1,)
         Starts with 0 and ends with the fan-in.
     """
-    group = layer.input[0] if by_kernel_position(layer, rows, mapping) else layer.fan_in
+    group = layer.channels // layer.groups if by_kernel_position(layer, rows, mapping) else layer.fan_in
     starts = [start + offset for start in range(0, layer.fan_in, group) for offset in range(0, group, rows)]
     return np.array([*starts, layer.fan_in], dtype=np.int64)
 
 
-def column_edges(layer: Conv, columns: int) -> np.ndarray:
-    """Edges of the column blocks of a layer's matrix, which a transposed read sums over."""
-    return np.array([*range(0, layer.fan_out, columns), layer.fan_out], dtype=np.int64)
+def column_edges(layer: Weighted, columns: int) -> np.ndarray:
+    """Edges of the column blocks of a layer's matrix, or of each group's, which a transposed read sums over."""
+    width = layer.fan_out // layer.groups
+    return np.array([*range(0, width, columns), width], dtype=np.int64)
 
 
 def gradient_edges(vectors: int, rows: int, per_image: int | None) -> np.ndarray:
@@ -65,7 +66,7 @@ def gradient_edges(vectors: int, rows: int, per_image: int | None) -> np.ndarray
     return np.array([*starts, vectors], dtype=np.int64)
 
 
-def stored_edges(layer: Conv, images: int, rows: int, stacked: bool) -> list[np.ndarray]:
+def stored_edges(layer: Weighted, images: int, rows: int, stacked: bool) -> list[np.ndarray]:
     """Edges of the same blocks where the input map stays stored and the errors are shifted over it.
 
     The rows of an array then hold places of the input map, and which output positions meet in a block depends on
@@ -73,7 +74,7 @@ def stored_edges(layer: Conv, images: int, rows: int, stacked: bool) -> list[np.
 
     Parameters
     ----------
-    layer : Conv
+    layer : Weighted
     images : int
         Of the batch.
     rows : int

@@ -8,7 +8,7 @@ import numpy as np
 
 from cimest.config.schema import Chip
 from cimest.mapping.blocks import by_kernel_position
-from cimest.network import Conv, Network
+from cimest.network import Network, Weighted
 from hwlib.component import Real
 
 TILE_SIZES = (1, 2, 4, 8, 16)
@@ -24,7 +24,7 @@ class Placement:
 
     Parameters
     ----------
-    layer : Conv
+    layer : Weighted
     row_blocks, column_blocks : float or array
         Blocks into which the arrays cut the layer's matrix.
     copies : float or array
@@ -35,7 +35,7 @@ class Placement:
         Tiles over which the row blocks of one column block, and the column blocks, of one copy spread.
     """
 
-    layer: Conv
+    layer: Weighted
     row_blocks: Real
     column_blocks: Real
     copies: Real
@@ -79,13 +79,17 @@ class FloorPlan:
         return sum(placement.arrays * placement.copies for placement in self.placements) / self.arrays
 
 
-def blocks(layer: Conv, chip: Chip) -> tuple[Real, Real]:
-    """Row and column blocks of a layer's matrix: as many as `row_edges` and `column_edges` cut."""
+def blocks(layer: Weighted, chip: Chip) -> tuple[Real, Real]:
+    """Row blocks of each group of a layer's matrix, as many as `row_edges` cuts, and column blocks of all groups.
+
+    Each group has arrays of its own, in which `column_edges` cuts.
+    """
     rows = chip.array.rows
     unrolled = np.ceil(layer.fan_in / rows)
-    split = layer.kernel_positions * np.ceil(layer.input[0] / rows)
+    split = layer.kernel_positions * np.ceil(layer.channels / layer.groups / rows)
     per_position = by_kernel_position(layer, rows, chip.mapping)
-    return np.where(per_position, split, unrolled)[()], np.ceil(layer.fan_out / chip.array.columns)
+    columns = layer.groups * np.ceil(layer.fan_out / layer.groups / chip.array.columns)
+    return np.where(per_position, split, unrolled)[()], columns
 
 
 def _arrays_per_tile(used: list[Real], chip: Chip) -> Real:
@@ -124,15 +128,3 @@ def gradient_blocks(positions: Real, channels: int, chip: Chip) -> tuple[Real, R
     """Blocks, down and across, that `positions` rows of `channels` activations fill in the weight-gradient unit."""
     unit = chip.weight_gradient
     return np.ceil(positions / unit.rows), np.ceil(channels * chip.input_bits / unit.columns)
-
-
-def gradient_arrays(network: Network, chip: Chip) -> Real:
-    """Arrays of the weight-gradient unit; see `WeightGradient.arrays` for what `auto` means."""
-    if chip.weight_gradient.arrays != "auto":
-        return chip.weight_gradient.arrays
-    layers = [layer for layer in network.matrices if layer.positions > 1] or network.matrices
-    largest: Real = 0.0
-    for layer in layers:
-        rows, columns = gradient_blocks(layer.positions, layer.input[0], chip)
-        largest = np.maximum(largest, rows * columns)
-    return largest

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
 import numpy as np
 
 from cimest.config.schema import Adc, Chip
+from cimest.mapping.arrays import lines_of, weight_array
+from cimest.mapping.digital import layer_parts
 from cimest.mapping.floorplan import FloorPlan, gradient_blocks
-from cimest.network import MaxPool, Network
+from cimest.mapping.part import SPARE_BITS, Part, adc
+from cimest.mapping.sram_unit import sram_unit
+from cimest.network import Network
 from hwlib.component import Component, Real
-from hwlib.components import COMPONENTS
-from hwlib.components.activation import Relu
-from hwlib.components.adc import FlashAdc, SarAdc
 from hwlib.components.adder_tree import Accumulator, AdderTree
 from hwlib.components.buffers import SramBuffer
-from hwlib.components.cells import ResistiveArray
 from hwlib.components.decoders import RowDecoder
 from hwlib.components.dram import Dram
 from hwlib.components.drivers import SwitchMatrix, WriteDriver
@@ -24,73 +21,12 @@ from hwlib.components.interconnect import HTree
 from hwlib.components.multiplier import Multiplier, MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
 from hwlib.components.outer_product import OuterProductUnit
-from hwlib.components.pooling import MaxPool as MaxPoolUnit
 from hwlib.components.pulse_generator import PulseGenerator
+from hwlib.components.random_numbers import StochasticPulseGenerator
 from hwlib.components.registers import Register
 from hwlib.components.shift_add import ShiftAdd
 from hwlib.components.update_control import UpdateControl
-from hwlib.components.weight_gradient import CLAMP as SENSE_VOLTAGE
-from hwlib.components.weight_gradient import SramCimArray
-from hwlib.registry import UnknownName
-from hwlib.technology import Technology, load_technology
-
-Boundary = Literal["macro", "chip", "system"]
-
-BOUNDARIES: tuple[Boundary, ...] = ("macro", "chip", "system")
-"""From the arrays outwards; each includes those before it."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Instances of one component that play one role.
-
-    Parameters
-    ----------
-    component : Component
-    count : float or array
-        Instances on the chip.
-    boundary : {"macro", "chip", "system"}
-        The smallest boundary that includes it: arrays, converters and accumulators; the whole chip; its DRAM too.
-    """
-
-    component: Component
-    count: Real
-    boundary: Boundary
-
-
-SPARE_BITS = 4
-"""By which accumulators are wider than what they sum: room for sixteen tiles, blocks or products (our choice)."""
-
-
-def technology(chip: Chip) -> Technology:
-    """The chip's technology at its temperature, supply and clock."""
-    return load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock, chip.corner)
-
-
-COMMON_ADCS: dict[str, type] = {"flash": FlashAdc, "sar": SarAdc}
-"""Found without importing all components."""
-
-
-def adc_kinds() -> list[str]:
-    """Kinds of converters that an experiment can name: the registered components whose names end in `_adc`."""
-    return [name.removesuffix("_adc") for name in COMPONENTS.names() if name.endswith("_adc")]
-
-
-def adc(kind: str, bits: Real, noise: Real = 0.0) -> Component:
-    """A converter of a kind; its noise [steps] is priced where the component's model knows what it saves.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such kind; the message names the closest one.
-    """
-    if kind in COMMON_ADCS:
-        return COMMON_ADCS[kind](bits=bits)
-    if kind not in adc_kinds():
-        raise UnknownName("kind of ADC", kind, adc_kinds())
-    found: Any = COMPONENTS.get(f"{kind}_adc")
-    usual = found(bits=bits)
-    return replace(usual, behaviour=replace(usual.behaviour, noise=noise)) if hasattr(usual, "behaviour") else usual
+from hwlib.technology import Technology
 
 
 def gradient_arrays(network: Network, chip: Chip) -> Real:
@@ -100,7 +36,7 @@ def gradient_arrays(network: Network, chip: Chip) -> Real:
     layers = [layer for layer in network.matrices if layer.positions > 1] or network.matrices
     largest: Real = 1
     for layer in layers:
-        rows, columns = gradient_blocks(layer.positions, layer.input[0], chip)
+        rows, columns = gradient_blocks(layer.positions, layer.channels, chip)
         largest = np.maximum(largest, rows * columns)
     return largest
 
@@ -118,7 +54,7 @@ def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, word: int, lines: 
     shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=word)
     return {
         f"{prefix}mux": Part(mux, arrays, "macro"),
-        f"{prefix}adc": Part(adc(choice.kind, choice.bits, choice.noise), converters, "macro"),
+        f"{prefix}adc": Part(adc(choice.kind, choice.bits, choice.noise, choice.inl), converters, "macro"),
         f"{prefix}shift_add": Part(shift_add, converters, "macro"),
     }
 
@@ -126,12 +62,11 @@ def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, word: int, lines: 
 def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part]:
     """Arrays and what belongs to each of them."""
     rows, columns, device, arrays = chip.array.rows, chip.array.columns, chip.device, plan.arrays
-    array = ResistiveArray.from_device(device, rows, columns)
-    word_line, column_line = array.word_line_capacitance(tech), array.column_line_capacitance(tech)
-    wordlines = SwitchMatrix(rows, device.read_voltage, device.access_voltage, load=word_line)
-    bitlines = SwitchMatrix(columns, device.read_voltage, load=column_line)
+    array, lines = weight_array(chip), lines_of(chip, tech)
+    wordlines = SwitchMatrix(rows, device.read_voltage, lines.select_voltage, load=lines.row_load)
+    bitlines = SwitchMatrix(lines.columns, device.read_voltage, load=lines.column_load)
     pulse_bits = np.ceil(np.log2(device.states))
-    pulses = PulseGenerator(lines=columns, pulse_width=device.pulse_width, count_bits=pulse_bits)
+    pulses = PulseGenerator(lines=lines.columns, pulse_width=device.pulse_width, count_bits=pulse_bits)
     return {
         "array": Part(array, arrays, "macro"),
         "wordline_driver": Part(wordlines, arrays, "macro"),
@@ -140,8 +75,8 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
         "error_register": Part(Register(bits=chip.error_bits), arrays * columns, "macro"),
         **_side(chip, arrays, "", chip.adc, chip.input_bits, columns, rows),
         **_side(chip, arrays, "backward_", chip.backward_adc, chip.error_bits, rows, columns),
-        "row_decoder": Part(RowDecoder(rows=rows, load=word_line), arrays, "chip"),
-        "write_driver": Part(WriteDriver(columns, device.write_voltage, load=column_line), arrays, "chip"),
+        "row_decoder": Part(RowDecoder(rows=rows, load=lines.row_load), arrays, "chip"),
+        "write_driver": Part(WriteDriver(lines.columns, lines.write_voltage, load=lines.write_load), arrays, "chip"),
         "pulse_generator": Part(pulses, arrays, "chip"),
     }
 
@@ -179,40 +114,54 @@ def _h_tree(leaves: Real, side: Real, bits: Real) -> Component:
     return HTree(rows=rows, columns=np.ceil(leaves / rows), unit_width=side, unit_height=side, bus_bits=bits)
 
 
-def gradient_parts(network: Network, chip: Chip, tech: Technology) -> dict[str, Part]:
-    """The weight-gradient unit."""
-    unit = chip.weight_gradient
-    buffer = {"gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip")}
-    if unit.unit == "digital":
-        places = max(layer.positions for layer in network.matrices)
-        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(places))
-        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes)
-        return {"outer_product": Part(multipliers, 1, "macro")} | buffer
-    arrays = gradient_arrays(network, chip)
-    array = SramCimArray(rows=unit.rows, columns=unit.columns)
-    converters = arrays * np.ceil(unit.columns / unit.columns_per_adc)
-    shift_add = ShiftAdd(adc_bits=unit.adc_bits, input_bits=chip.error_bits - 1)
-    sum_bits = shift_add.output_bits + chip.input_bits + SPARE_BITS
-    mux = ColumnMux(unit.columns, unit.columns_per_adc, array.read_resistance(tech) / unit.rows, SENSE_VOLTAGE)
-    return buffer | {
-        "gradient_array": Part(array, arrays, "macro"),
-        "gradient_driver": Part(SwitchMatrix(lines=unit.rows, voltage=tech.vdd), arrays, "macro"),
-        "gradient_decoder": Part(RowDecoder(rows=unit.rows), arrays, "macro"),
-        "gradient_mux": Part(mux, arrays, "macro"),
-        "gradient_adc": Part(adc(unit.adc_kind, unit.adc_bits), converters, "macro"),
-        "gradient_shift_add": Part(shift_add, converters, "macro"),
-        "gradient_accumulator": Part(Accumulator(bits=sum_bits), converters, "macro"),
+def lane_edge(chip: Chip) -> Real:
+    """Rows, and columns, of the square block of gradients that a digital weight-gradient unit's lanes form at once."""
+    return np.floor(np.sqrt(chip.weight_gradient.lanes))
+
+
+def operand_word(chip: Chip) -> Real:
+    """Bits that the operand buffer of a digital weight-gradient unit delivers at once: both operands of all lanes."""
+    return lane_edge(chip) * (chip.input_bits + chip.error_bits)
+
+
+def in_array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part]:
+    """What outer products pulsed in the arrays need on both sides of each (gokmen2016rpu)."""
+    device, arrays, rows, columns = chip.device, plan.arrays, chip.array.rows, chip.array.columns
+    load = weight_array(chip).row_line_capacitance(tech)
+    return {
+        "row_trains": Part(StochasticPulseGenerator(rows, chip.input_bits), arrays, "chip"),
+        "column_trains": Part(StochasticPulseGenerator(columns, chip.error_bits - 1), arrays, "chip"),
+        "row_write_driver": Part(WriteDriver(rows, device.write_voltage / 2, load=load), arrays, "chip"),
     }
 
 
-def digital_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str, Part]:
+def gradient_parts(
+    network: Network, chip: Chip, plan: FloorPlan, tech: Technology, products: Real | None
+) -> dict[str, Part]:
+    """The weight-gradient unit; see `inventory`."""
+    unit = chip.weight_gradient
+    if unit.unit == "in_array":
+        return in_array_parts(chip, plan, tech)
+    buffer = {"gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip")}
+    if unit.unit == "digital":
+        products = max(layer.positions for layer in network.matrices) if products is None else products
+        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(products))
+        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes)
+        operands = SramBuffer(size=unit.operand_buffer, word=operand_word(chip))
+        return {
+            "outer_product": Part(multipliers, 1, "macro"),
+            "operand_buffer": Part(operands, 1, "chip"),
+        } | buffer
+    return buffer | sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
+
+
+def digital_parts(network: Network, chip: Chip, tech: Technology, gradient_bits: int) -> dict[str, Part]:
     """Units that work on words as the chip's bus delivers them, the global buffer, and the DRAM."""
     lanes = np.maximum(1, chip.bus_bits // chip.input_bits)
     pulse_bits = np.ceil(np.log2(chip.device.states))
     control = UpdateControl(value_bits=gradient_bits, pulse_bits=pulse_bits)
     multiplier = MultiplyAccumulate(gradient_bits, gradient_bits, gradient_bits)
     parts = {
-        "relu": Part(Relu(bits=chip.input_bits), lanes, "chip"),
         "centring": Part(Accumulator(bits=gradient_bits), lanes, "chip"),
         "centring_multiplier": Part(multiplier, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
         "rate_multiplier": Part(
@@ -222,19 +171,28 @@ def digital_parts(network: Network, chip: Chip, gradient_bits: int) -> dict[str,
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
         "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),
     }
-    windows = [layer.window for layer in network.layers if isinstance(layer, MaxPool)]
-    if windows:
-        parts["max_pool"] = Part(MaxPoolUnit(window=max(windows) ** 2, bits=chip.input_bits), lanes, "chip")
-    return parts
+    return parts | layer_parts(network, chip, tech, gradient_bits)
 
 
-def inventory(network: Network, chip: Chip, plan: FloorPlan, tech: Technology, gradient_bits: int) -> dict[str, Part]:
-    """All parts of a chip that carries this network, but for those of the training rule, by name."""
+def inventory(
+    network: Network,
+    chip: Chip,
+    plan: FloorPlan,
+    tech: Technology,
+    gradient_bits: int,
+    products: Real | None = None,
+) -> dict[str, Part]:
+    """All parts of a chip that carries this network, but for those of the training rule, by name.
+
+    `products` is how many a lane of a digital weight-gradient unit sums; by default those of all positions of an image.
+    """
     arrays = array_parts(chip, plan, tech)
     array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
+    if chip.weight_gradient.unit == "in_array":
+        arrays.pop("pulse_generator")  # that counts a row's pulses; here trains do
     return {
         **arrays,
         **tile_parts(chip, plan, tech, array_area),
-        **gradient_parts(network, chip, tech),
-        **digital_parts(network, chip, gradient_bits),
+        **gradient_parts(network, chip, plan, tech, products),
+        **digital_parts(network, chip, tech, gradient_bits),
     }

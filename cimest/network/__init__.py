@@ -1,6 +1,41 @@
 """Networks as layers and shapes."""
 
-from cimest.network.layers import Conv, Layer, MaxPool, Network, Relu, Shape, linear
-from cimest.network.zoo import NETWORKS
+from cimest.network.graph import INPUT, Network
+from cimest.network.layers import Conv, Layer, Lstm, Shape, Weighted, linear
+from cimest.network.registry import NETWORKS, arguments, builder
+from cimest.network.weightless import (
+    Activation,
+    Add,
+    Attention,
+    AveragePool,
+    Embedding,
+    GlobalAverage,
+    MaxPool,
+    Normalise,
+    PlaceEmbedding,
+    relu,
+)
 
-__all__ = ["NETWORKS", "Conv", "Layer", "MaxPool", "Network", "Relu", "Shape", "linear"]
+__all__ = [
+    "INPUT",
+    "NETWORKS",
+    "Activation",
+    "Add",
+    "Attention",
+    "AveragePool",
+    "Conv",
+    "Embedding",
+    "GlobalAverage",
+    "Layer",
+    "Lstm",
+    "MaxPool",
+    "Network",
+    "Normalise",
+    "PlaceEmbedding",
+    "Shape",
+    "Weighted",
+    "arguments",
+    "builder",
+    "linear",
+    "relu",
+]

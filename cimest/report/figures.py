@@ -222,12 +222,13 @@ def time_by_pass(dataset: Dataset) -> Figure:
 def schedule(dataset: Dataset) -> Figure:
     """The training step in time: every layer's passes one after the other, by the component that takes the time.
 
-    Layers follow each other forward, then backward, each with its weight gradient, then the update; a batch's
-    work is shown as one sample's share.
+    Layers follow each other forward, then backward, then their weight gradients, then the update; a batch's work is
+    shown as one sample's share. Of a pipeline it is the way of one sample, and a bar above it the interval after which
+    the next one follows.
     """
     names = [str(name) for name in dataset["layer"].to_numpy()]
     exposed = {
-        name: grouped(dataset.sel({"pass": [name]}), "latency", "layer") for name in dataset["pass"].to_numpy().tolist()
+        name: grouped(dataset.sel({"pass": [name]}), "alone", "layer") for name in dataset["pass"].to_numpy().tolist()
     }
     factor, shown = _scale(float(sum(times.sum() for times in exposed.values())), "s")
     figure, (axes,) = _blank(DOUBLE, min(230.0, 34 + 6 * len(names)) * MM)
@@ -249,9 +250,14 @@ def schedule(dataset: Dataset) -> Figure:
             axes.axvline(now * factor, color=SOFT, linewidth=0.4, linestyle=":")
         if times.sum() > 0.04 * sum(other.sum() for other in exposed.values()):
             axes.text((begin + now) / 2 * factor, -0.85, label(pass_), ha="center", va="center", fontsize=6.5)
+    if "slowest" in dataset.attrs:
+        interval = dataset.attrs["interval"]
+        axes.barh(-1.7, interval * factor, height=0.3, color=INK)
+        text = f"  next sample after {pretty(interval, 's')}: {label(dataset.attrs['slowest'])}"
+        axes.text(interval * factor, -1.7, text, va="center", fontsize=6.5)
     axes.set_yticks(range(0, len(names), math.ceil(len(names) / LABELS)), names[:: math.ceil(len(names) / LABELS)])
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.5, -1.3)
+    axes.set_ylim(len(names) - 0.5, -2.2 if "slowest" in dataset.attrs else -1.3)
     axes.set_xlim(0, now * factor or 1)
     axes.set_xlabel(f"Time within a training sample ({shown})")
     _legend(figure, 5)

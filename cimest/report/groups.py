@@ -73,7 +73,7 @@ def grouped(dataset: Dataset, variable: str, along: str) -> np.ndarray:
     ----------
     dataset : xarray.Dataset
         What `Estimate.dataset` gives.
-    variable : {"energy", "latency"}
+    variable : {"energy", "latency", "alone"}
         `energy` has the leakage as a group of its own.
     along : {"layer", "pass"}
         The dimension to keep.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from cimest.config.schedule import named
+from cimest.config.schema import Dataflow
+from cimest.report.groups import label
 from hwlib.units import pretty
 
 BOUNDARY_NOTES = {
@@ -108,13 +111,23 @@ def cost(result: dict[str, Any]) -> list[Merit]:
             "exposed time of a training step, per sample",
         ),
         Merit("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
-        Merit("Power", pretty(power["average"], "W"), f"peak {pretty(power['peak'], 'W')}, with DRAM"),
+        Merit(
+            "Power",
+            pretty(power["average"], "W"),
+            f"peak {pretty(power['peak'], 'W')} in {power['peak_at']}, with DRAM",
+        ),
+        Merit(
+            "Bottleneck",
+            label(metrics["bottleneck"]["resource"]),
+            f"{share(metrics['bottleneck']['time_s'], metrics['latency_per_sample_s'])} of the time",
+        ),
         Merit("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
         Merit("Leakage", pretty(metrics["leakage_w"], "W"), "every part, all the time"),
         Merit(
             "Throughput",
             f"{number(metrics['throughput_tops'])} TOPS",
-            f"{count(metrics['ops_per_sample'])} ops per sample",
+            f"{count(metrics['ops_per_sample'])} ops per sample, "
+            f"{count(metrics['executed_ops_per_sample'])} without products that are skipped for a zero",
         ),
         Merit("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
     ]
@@ -136,7 +149,7 @@ def title(result: dict[str, Any]) -> tuple[str, str]:
         chip["technology"],
         f"rule {training['rule']['name']}",
         f"batch {training['batch']}",
-        f"{experiment['dataflow']['base']} dataflow",
+        f"{named(Dataflow.model_validate(experiment['dataflow']))} dataflow",
     )
     return f"{result['network']['name']} on {experiment['dataset']['name']}", " · ".join(facts)
 

@@ -36,6 +36,7 @@ HISTORY: dict[str, tuple[str, Callable[[Any], str]]] = {
     "epoch": ("epoch", str),
     "loss": ("loss", number),
     "train_accuracy": ("training accuracy", lambda value: f"{100 * value:.2f} %"),
+    "test_loss": ("test loss", number),
     "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
     "learning_rate": ("learning rate", number),
     "pulses": ("pulses", count),

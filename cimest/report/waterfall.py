@@ -44,7 +44,10 @@ def _bars(panel: Any, values: list[float]) -> None:
         panel.barh(i, after - before, left=before, color=LESS if after <= before else MORE, height=0.62)
         panel.plot([before, before], [i - 1, i + 0.31], color=INK, linewidth=0.4)
         panel.text(
-            max(before, after), i, f"  {'+' if after > before else '−'}{number(abs(after - before))}", va="center"
+            max(before, after),
+            i,
+            f"  {'' if after == before else '+' if after > before else '−'}{number(abs(after - before))}",
+            va="center",
         )
     for i, value in ((0, values[0]), (len(values), values[-1])):
         panel.text(value, i, f"  {number(value)}", va="center")

@@ -10,25 +10,25 @@ from pydantic import Field
 
 from cimest.actions import Action
 from cimest.config.schema import Chip
-from cimest.mapping.parts import Part
-from cimest.network import Conv, Network
-from cimest.rules.normalise import Measure, normalised, stored
+from cimest.mapping.part import Part
+from cimest.network import Network, Weighted
+from cimest.rules.digital_matrix import DigitalMatrix, Storage
+from cimest.rules.normalise import exponent, normalised, shifted, stored
 from cimest.rules.registry import RULES
 from cimest.rules.rule import Rule, State
-from hwlib.components.buffers import SramBuffer
 from hwlib.components.momentum import MomentumUnit
 from hwlib.provenance import uses
-
-UPDATE = "weight_update"
 
 
 @RULES.register("momentum")
 @dataclass(frozen=True)
 class Momentum(Rule):
-    """V <- gamma V + (1 - gamma) G, and pulses = -learning rate · V / 2 · states with V normalised.
+    """V <- gamma V + (1 - gamma) G, and pulses = -learning rate · V · pulses per unit of weight, with V normalised.
 
     Under asymmetric devices every pair of opposite pulses pulls a weight towards a fixed point; averaging
     cancels the alternating part of the gradient before any pulse is fired.
+
+    A factor before G other than 1 - gamma would change nothing where V is normalised, so there is none.
 
     Parameters
     ----------
@@ -36,8 +36,13 @@ class Momentum(Rule):
         Share of the old average that stays.
     rounding : {"stochastic", "nearest"}
         How pulses become whole: keeping their mean, or none below half a pulse.
-    normalise : {"rms", "max"}
-        What full scale is set by: `max` as published, or four times the root mean square.
+    normalise : {"rms", "max", "running_max"}
+        What full scale is set by: `max` as published, the largest V of all updates so far, or four times the root
+        mean square.
+    normalised : {"average", "gradient"}
+        What is divided by it: V before it becomes pulses, as published, or each G before it is averaged.
+    reset : {"never", "epoch"}
+        When V, and the largest V so far, start again from zero.
     bits : int
         Word of V in memory, with sign; full scale is the power of two above its largest magnitude.
     storage : {"dram", "sram"}
@@ -46,41 +51,59 @@ class Momentum(Rule):
 
     gamma: Annotated[float, Field(ge=0, lt=1)] = 0.9
     rounding: Literal["stochastic", "nearest"] = "stochastic"
-    normalise: Measure = "rms"
+    normalise: Literal["rms", "max", "running_max"] = "rms"
+    normalised: Literal["average", "gradient"] = "average"
+    reset: Literal["never", "epoch"] = "never"
     bits: Annotated[int, Field(ge=4, le=24)] = 12
-    storage: Literal["dram", "sram"] = "dram"
+    storage: Storage = "dram"
 
     def init(self, shape: tuple[int, int]) -> State:
         """An average of zero."""
-        return {"average": np.zeros(shape, dtype=np.float32)}
+        return {"average": np.zeros(shape, dtype=np.float32), "largest": np.zeros(1)}
+
+    def start_epoch(self, state: State) -> State:
+        """See `Rule.start_epoch`."""
+        return self.init(state["average"].shape) if self.reset == "epoch" else state
 
     def step(self, tile: Any, state: State, x: np.ndarray, delta: Any, learning_rate: float) -> State:
         """One update; see `Rule.step`."""
         uses("huang2022momentum")
-        average = state["average"] * np.float32(self.gamma)
-        average += np.float32(1 - self.gamma) * tile.weight_gradient(x, delta)
-        average = stored(average, self.bits)
-        tile.pulse(normalised(average, self.normalise) * np.float32(-learning_rate / 2 * tile.states), self.rounding)
-        return {"average": average}
+        gradient, largest = tile.weight_gradient(x, delta), state["largest"]
+        if self.normalised == "gradient":
+            gradient, largest = self._scaled(gradient, largest)
+        average = self.averaged(state["average"], gradient)
+        pulses = average
+        if self.normalised == "average":
+            pulses, largest = self._scaled(average, largest)
+        tile.pulse(pulses * np.float32(-learning_rate * tile.pulses_per_weight), self.rounding)
+        return {"average": average, "largest": largest}
+
+    def averaged(self, average: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """The new average in its word."""
+        average = average * np.float32(self.gamma)
+        average += np.float32(1 - self.gamma) * gradient
+        return stored(average, self.bits)
+
+    def _scaled(self, values: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normalised values, and the largest magnitude so far."""
+        if self.normalise != "running_max":
+            return normalised(values, self.normalise), largest
+        largest = np.maximum(largest, np.abs(values).max(initial=0))
+        return shifted(values, exponent(largest, "max")), largest
+
+    @property
+    def _memory(self) -> DigitalMatrix:
+        return DigitalMatrix("momentum_memory", self.bits, self.storage)
 
     def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
         """The averaging units, as many as the bus feeds, and their memory unless that is the DRAM."""
         lanes = np.maximum(1, chip.bus_bits // self.bits)
-        parts = {"momentum": Part(MomentumUnit(self.bits, self.gamma), lanes, "chip")}
-        if self.storage == "sram":
-            memory = SramBuffer(size=network.weights * self.bits, word=chip.bus_bits)
-            parts["momentum_memory"] = Part(memory, 1, "chip")
-        return parts
+        unit = Part(MomentumUnit(self.bits, self.gamma), lanes, "chip")
+        return {"momentum": unit, **self._memory.parts(network, chip)}
 
-    def actions(self, layer: Conv, chip: Chip, batch: int) -> list[Action]:
+    def actions(self, layer: Weighted, chip: Chip, batch: int) -> list[Action]:
         """Each weight's average is read, updated and written once a batch."""
-        name, share = layer.name, layer.weights / batch
+        share = layer.weights / batch
         lanes = np.maximum(1, chip.bus_bits // self.bits)
-        memory, word = ("dram", 1) if self.storage == "dram" else ("momentum_memory", chip.bus_bits)
-        words = share * self.bits / word
-        streamed = self.storage == "sram"
-        return [
-            Action(name, UPDATE, "momentum", "update", share, share / lanes, pipelined=True),
-            Action(name, UPDATE, memory, "read", words, words, pipelined=streamed, transfer=True),
-            Action(name, UPDATE, memory, "write", words, words, pipelined=streamed, transfer=True),
-        ]
+        average = Action(layer.name, "weight_update", "momentum", "update", share, share / lanes, pipelined=True)
+        return [average, *self._memory.actions(layer, chip, batch)]

@@ -29,7 +29,11 @@ def exponent(values: np.ndarray, measure: Measure) -> int | None:
 
 def normalised(values: np.ndarray, measure: Measure) -> np.ndarray:
     """Values over the power of two of `exponent`, clipped to ±sqrt(2); zeros stay."""
-    shift = exponent(values, measure)
+    return shifted(values, exponent(values, measure))
+
+
+def shifted(values: np.ndarray, shift: int | None) -> np.ndarray:
+    """Values over 2^shift, clipped to ±sqrt(2); zeros for no shift, which means that there are no others."""
     if shift is None:
         return np.zeros_like(values, dtype=np.float32)
     return np.clip(np.ldexp(values, -shift), -BOUND, BOUND).astype(np.float32, copy=False)

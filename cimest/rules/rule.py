@@ -8,8 +8,8 @@ import numpy as np
 
 from cimest.actions import Action
 from cimest.config.schema import Chip
-from cimest.mapping.parts import Part
-from cimest.network import Conv, Network
+from cimest.mapping.part import Part
+from cimest.network import Network, Weighted
 
 State = dict[str, np.ndarray]
 """All that a rule remembers about one tile; a checkpoint holds it as it is."""
@@ -27,6 +27,10 @@ class Rule:
         """What the rule remembers about a tile of `shape` (fan-in, fan-out) before the first step."""
         raise NotImplementedError
 
+    def start_epoch(self, state: State) -> State:
+        """What becomes of the state when an epoch starts: by default nothing."""
+        return state
+
     def step(self, tile: Any, state: State, x: np.ndarray, delta: np.ndarray, learning_rate: float) -> State:
         """One update of a tile from a batch of inputs `x` and errors `delta`; returns the new state."""
         raise NotImplementedError
@@ -35,6 +39,6 @@ class Rule:
         """Circuits that the rule adds to the chip, by name."""
         return {}
 
-    def actions(self, layer: Conv, chip: Chip, batch: int) -> list[Action]:
+    def actions(self, layer: Weighted, chip: Chip, batch: int) -> list[Action]:
         """What the rule makes them do in one layer, a batch's share for one training sample."""
         return []

@@ -15,7 +15,7 @@ from cimest.rules.rule import Rule, State
 @RULES.register("sgd")
 @dataclass(frozen=True)
 class Sgd(Rule):
-    """Pulses = -learning rate · G / 2 · states, with G normalised by a power of two.
+    """Pulses = -learning rate · G · pulses per unit of weight, with G normalised by a power of two.
 
     Parameters
     ----------
@@ -35,5 +35,5 @@ class Sgd(Rule):
     def step(self, tile: Any, state: State, x: np.ndarray, delta: Any, learning_rate: float) -> State:
         """One update; see `Rule.step`."""
         gradient = normalised(tile.weight_gradient(x, delta), self.normalise)
-        tile.pulse(gradient * np.float32(-learning_rate / 2 * tile.states), self.rounding)
+        tile.pulse(gradient * np.float32(-learning_rate * tile.pulses_per_weight), self.rounding)
         return state

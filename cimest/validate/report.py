@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from cimest.mapping import column_edges, row_edges
-from cimest.network import NETWORKS, Conv
+from cimest.network import NETWORKS, Weighted
 from hwlib.components.adc import FlashAdc
 from hwlib.components.adder_tree import AdderTree
 from hwlib.components.cells import ResistiveArray
@@ -38,7 +38,7 @@ class Work:
 
     Parameters
     ----------
-    layer : Conv
+    layer : Weighted
     vectors : int
         Places of the kernel without padding, which the reference leaves out.
     row_blocks, column_blocks : int
@@ -48,7 +48,7 @@ class Work:
         its trace is zero; that is undone here.
     """
 
-    layer: Conv
+    layer: Weighted
     vectors: int
     row_blocks: int
     column_blocks: int
@@ -102,6 +102,8 @@ class Report:
     device : Device
     area : mapping
         Of groups of parts. [mm²]
+    phases : mapping
+        Energy of each pass of all layers per epoch, with DRAM. [J]
     energy, latency : mapping
         Per layer and epoch. [J], [s]
     """
@@ -110,6 +112,7 @@ class Report:
     tech: Technology
     device: Device
     area: Mapping[str, float]
+    phases: Mapping[str, float]
     energy: Mapping[str, list[float]]
     latency: Mapping[str, list[float]]
 
@@ -206,6 +209,7 @@ def reports() -> list[Report]:
             load_technology(one["technology"]),
             load_device(one["device"]),
             one["area"],
+            one["phases"],
             one["energy"],
             one["latency"],
         )

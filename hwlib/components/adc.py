@@ -231,3 +231,35 @@ class SarAdc(Component):
         power = fitted_power(tech, "sar_per_bit") * self.bits + fitted_power(tech, "sar_constant")
         latency = (np.asarray(self.bits) + 1) * self.cycle
         return Cost(power * latency, latency)
+
+
+@dataclass(frozen=True)
+class NoConverter(Component):
+    """Stands where a study leaves the converter out: sums pass as they are, at no cost. No part that can be built.
+
+    Parameters
+    ----------
+    bits : float or array
+        Of the word that leaves it.
+    """
+
+    bits: Real
+
+    @property
+    def sense_time(self) -> Real:
+        """How long the array conducts: as for successive approximation, one cycle (our choice). [s]"""
+        return SarAdc(self.bits).sense_time
+
+    def area(self, tech: Technology) -> Real:
+        """None. [m²]"""
+        return 0.0 * np.asarray(self.bits)
+
+    def leakage(self, tech: Technology) -> Real:
+        """None. [W]"""
+        return 0.0 * np.asarray(self.bits)
+
+    @action
+    def convert(self, tech: Technology) -> Cost:
+        """Nothing."""
+        nothing = 0.0 * np.asarray(self.bits)
+        return Cost(nothing, nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -112,8 +113,7 @@ class Device(BaseModel):
             raise ValueError(
                 f"off_resistance ({self.off_resistance:g} ohm) must exceed on_resistance ({self.on_resistance:g} ohm)"
             )
-        varied = self.spread.model_copy(update={"corrupt": 0.0, "slope": 0.0})
-        if varied != Spread() and not (self.has("update") and isinstance(self.update, StepLaw)):
+        if self.spread.of_law and not (self.has("update") and isinstance(self.update, StepLaw)):
             raise ValueError("spread of bounds or of up and down needs an update law of a step")
         if self.spread.slope and not (self.has("update") and isinstance(self.update, LinearStep)):
             raise ValueError("spread.slope needs the update law linear_step")
@@ -162,6 +162,15 @@ def device_names() -> list[str]:
     return sorted(_known())
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads `1e3` as a number, as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
 def device_data(name: str) -> dict[str, Any]:
     """The record of a device as written in its YAML file, before units are read.
 
@@ -176,13 +185,13 @@ def device_data(name: str) -> dict[str, Any]:
         If it is neither.
     """
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        return yaml.safe_load(Path(name).read_text())
+        return yaml.load(Path(name).read_text(), _Loader)
     files = _builtin()
     if name not in files:
         files = _known()
     if name not in files:
         raise UnknownName("device", name, files)
-    return yaml.safe_load(files[name].read_text())
+    return yaml.load(files[name].read_text(), _Loader)
 
 
 def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:

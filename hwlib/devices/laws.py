@@ -133,4 +133,4 @@ UpdateLaw = Annotated[
 ]
 
 AFFINE = ("nonlinearity_label", "linear", "soft_bounds", "linear_step")
-"""Laws whose step is a straight line over the weight: n pulses have a closed form, and the trainer takes them."""
+"""Laws whose step is a straight line over the weight: n pulses have a closed form."""

@@ -18,11 +18,22 @@ from hwlib.devices.statistics import (
     ReadNoise,
     Relaxation,
     RelaxationTable,
+    TableCurve,
 )
 from hwlib.provenance import check_range
 
 SMALLEST_RATIO = 1e-7
 """Floor of the conductance over the largest one, which keeps logarithms finite (rasch2021toolkit)."""
+
+SMALLEST_SPREAD = 1e-12
+"""Stands for a spread of nothing where it is divided by (our choice: far below what any fit resolves)."""
+
+
+def normal_probability(x: Real) -> Real:
+    """Probability that a normal number is below x."""
+    from scipy.special import ndtr  # not loaded by an estimate
+
+    return ndtr(x)
 
 
 def polynomial(coefficients: tuple[float, ...], ratio: Real) -> Real:
@@ -35,6 +46,8 @@ def evaluate(curve: Curve, ratio: Real) -> Real:
     r = np.maximum(ratio, SMALLEST_RATIO)
     if isinstance(curve, PolynomialCurve):
         return polynomial(curve.coefficients, r)
+    if isinstance(curve, TableCurve):
+        return np.interp(r, curve.ratios, curve.values)
     if isinstance(curve, LogarithmCurve):
         value = np.clip(curve.slope * np.log(r) + curve.offset, curve.low, curve.high)
         return np.where(r >= curve.until, polynomial(curve.polynomial, r), value)[()] if curve.polynomial else value
@@ -89,6 +102,32 @@ def drift_factor(drift: Drift, exponent: Real, time: Real) -> Real:
     return ((time + drift.start) / drift.start) ** -exponent
 
 
+def drift_moment(drift: Drift, target: Real, largest: float, time: Real, order: int) -> Real:
+    """Mean of a power of the drift factor over the cells that aimed at one conductance.
+
+    The moment-generating function of the magnitude of a Gaussian, in closed form.
+
+    Parameters
+    ----------
+    drift : Drift
+    target : float or array
+        Conductance that was aimed at. [S]
+    largest : float
+        Largest conductance of the device. [S]
+    time : float or array
+        Since the end of programming. [s]
+    order : int
+        Of the power.
+    """
+    mean, sigma = drift_exponent(drift, target, largest)
+    decades = order * np.log((time + drift.start) / drift.start)
+    sigma = np.maximum(sigma, SMALLEST_SPREAD)
+    shift, half = decades * sigma, np.exp((decades * sigma) ** 2 / 2)
+    kept = np.exp(-decades * mean) * normal_probability(mean / sigma - shift)
+    folded = np.exp(decades * mean) * normal_probability(-mean / sigma - shift)
+    return half * (kept + folded)
+
+
 def read_sigma(noise: ReadNoise, conductance: Real, programmed: Real, largest: float, time: Real) -> Real:
     """Standard deviation of a read.
 
@@ -109,8 +148,10 @@ def read_sigma(noise: ReadNoise, conductance: Real, programmed: Real, largest: f
     float or array
         [S]
     """
-    check_range("time of a read", time, noise.read_time, np.inf, "s")
     size = conductance if noise.relative_to == "conductance" else largest
+    if noise.spectrum == "white":
+        return np.abs(size) * np.maximum(evaluate(noise.coefficient, programmed / largest), 0)
+    check_range("time of a read", time, noise.read_time, np.inf, "s")
     grown = np.log((np.maximum(time, noise.read_time) + noise.read_time) / (2 * noise.read_time))
     return np.abs(size) * np.maximum(evaluate(noise.coefficient, programmed / largest), 0) * np.sqrt(grown)
 

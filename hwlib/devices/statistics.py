@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwlib.devices.laws import Strict
 from hwlib.units import Quantity
@@ -39,7 +39,22 @@ class Spread(BaseModel):
     upper_bound: float = Field(default=0.0, ge=0, le=1, description="standard deviation of the high end, relative")
     up_down: float = Field(default=0.0, ge=0, le=1, description="standard deviation of the imbalance of up and down")
     slope: float = Field(default=0.0, ge=0, le=1, description="standard deviation of both slopes of a linear step")
-    corrupt: float = Field(default=0.0, ge=0, le=1, description="fraction of cells that do not move")
+    corrupt: float = Field(
+        default=0.0, ge=0, le=1, description="fraction of cells that do not move, each stuck anywhere in its range"
+    )
+    stuck_low: float = Field(default=0.0, ge=0, le=1, description="fraction of cells stuck at the low end")
+    stuck_high: float = Field(default=0.0, ge=0, le=1, description="fraction of cells stuck at the high end")
+
+    @model_validator(mode="after")
+    def _fractions(self) -> Spread:
+        if (stuck := self.corrupt + self.stuck_low + self.stuck_high) > 1:
+            raise ValueError(f"corrupt, stuck_low and stuck_high are fractions of all cells, but sum to {stuck:g}")
+        return self
+
+    @property
+    def of_law(self) -> bool:
+        """Whether cells differ in what only a law of a step has: ends, and balance of up and down."""
+        return self.lower_bound > 0 or self.upper_bound > 0 or self.up_down > 0
 
 
 class PolynomialCurve(BaseModel):
@@ -73,7 +88,24 @@ class PowerCurve(BaseModel):
     high: float
 
 
-Curve = Annotated[PolynomialCurve | LogarithmCurve | PowerCurve, Field(discriminator="form")]
+class TableCurve(BaseModel):
+    """Measured values at some r, in increasing order; linear between them, and constant outside."""
+
+    model_config = Strict
+    form: Literal["table"] = "table"
+    ratios: tuple[float, ...] = Field(min_length=2)
+    values: tuple[float, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> TableCurve:
+        if len(self.ratios) != len(self.values):
+            raise ValueError(f"a table needs as many values as ratios, got {len(self.values)} and {len(self.ratios)}")
+        if any(later <= earlier for earlier, later in zip(self.ratios, self.ratios[1:], strict=False)):
+            raise ValueError("ratios of a table must increase")
+        return self
+
+
+Curve = Annotated[PolynomialCurve | LogarithmCurve | PowerCurve | TableCurve, Field(discriminator="form")]
 
 
 class Programming(BaseModel):
@@ -98,15 +130,17 @@ class Drift(BaseModel):
 
 
 class ReadNoise(BaseModel):
-    """1/f noise of a read at time t: deviation Q(r) sqrt(ln((t + read_time) / (2 read_time))).
+    """Noise of a read: 1/f, with Q(r) sqrt(ln((t + read_time) / (2 read_time))) as deviation at time t, or white, Q(r).
 
-    It is in units of the conductance that is read, or of the largest one.
+    It is in units of the conductance that is read, or of the largest one. 1/f noise stays through the cycles of a
+    vector, white noise is new in each of them.
     """
 
     model_config = Strict
     coefficient: Curve
     read_time: Time
     relative_to: Literal["conductance", "largest"] = "conductance"
+    spectrum: Literal["1/f", "white"] = "1/f"
 
 
 class Deviation(BaseModel):

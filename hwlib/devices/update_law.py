@@ -7,9 +7,10 @@ A weight w in [-1, 1] stands for the position between the ends of the conductanc
     down:  dw/dn = -(s_down + r_down w)
 
 so that n pulses have the exact solution of `apply_pulses`, and n then m pulses equal n + m. The four
-numbers of a cell (`Steps`) are all that the training simulator needs, whatever the affine law.
+numbers of a cell (`Steps`) are all that the training simulator needs of a cell whose range is the typical one.
 
-The other laws (exponential, power and piecewise step) have no closed form: `stepwise` goes pulse by pulse.
+The other laws (exponential, power and piecewise step) have no closed form: `stepwise` and `cell_law` go pulse by
+pulse.
 """
 
 from __future__ import annotations
@@ -49,10 +50,7 @@ class NotAffine(ValueError):
     """An update law that has no closed form."""
 
     def __init__(self, law: str):
-        super().__init__(
-            f"the update law {law} has no closed form, and a network cannot be trained on it; "
-            f"laws that can be trained on: {', '.join(AFFINE)}"
-        )
+        super().__init__(f"the update law {law} has no closed form; laws that have one: {', '.join(AFFINE)}")
 
 
 class Steps(NamedTuple):
@@ -216,7 +214,7 @@ def label_step(label: Real, states: Real) -> tuple[Real, Real]:
     return np.where(straight, 2.0, k / np.tanh(half)) / states, k / states
 
 
-def apply_pulses(w: Real, n: Real, steps: Steps) -> np.ndarray:
+def apply_pulses(w: Real, n: Real, steps: Steps, low: Real = -1.0, high: Real = 1.0) -> np.ndarray:
     """Weights after pulses, in closed form.
 
     Parameters
@@ -227,11 +225,13 @@ def apply_pulses(w: Real, n: Real, steps: Steps) -> np.ndarray:
         Pulses of each cell, up where positive, down where negative; fractions are allowed.
     steps : Steps
         From `affine_coefficients`.
+    low, high : float or array
+        Ends of each cell's range.
 
     Returns
     -------
     array
-        w + (s - r w) n g(r n), g(z) = (1 - exp(-z)) / z, mirrored for n < 0, clipped to [-1, 1].
+        w + (s - r w) n g(r n), g(z) = (1 - exp(-z)) / z, mirrored for n < 0, clipped to the range.
 
     Notes
     -----
@@ -246,4 +246,4 @@ def apply_pulses(w: Real, n: Real, steps: Steps) -> np.ndarray:
     exponent = np.maximum(slope * count, -GROWTH_MAX)
     straight = exponent == 0
     relaxation = np.where(straight, 1.0, -np.expm1(-exponent) / np.where(straight, 1.0, exponent))
-    return np.clip(w + direction * speed * count * relaxation, -1, 1)
+    return np.clip(w + direction * speed * count * relaxation, low, high)

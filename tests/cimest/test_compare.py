@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cimest.cli.main import main
-from cimest.compare import differences, spelled, waterfall
+from cimest.compare import allowed, changed, differences, spelled, waterfall
 from cimest.estimate import energies
 from cimest.explore.dataflow import CHOICES, SIZES, optimise, with_sizes
 from cimest.run import price_experiment
@@ -34,7 +34,8 @@ def test_equal_experiments_have_no_bars():
 
 def test_sizes_as_arrays_price_as_each_alone():
     """The search's sweep equals single estimates, to rounding."""
-    grid = dict(zip(SIZES, np.meshgrid(*(values[:3] for values in SIZES.values())), strict=True))
+    swept = ("chip.global_buffer.size", "chip.weight_gradient.buffer")
+    grid = dict(zip(swept, np.meshgrid(*(SIZES[path][:3] for path in swept)), strict=True))
     together = price_experiment(with_sizes(vgg8(), grid)).estimate
     for at in np.ndindex(3, 3):
         alone = price_experiment(with_sizes(vgg8(), {path: float(sizes[at]) for path, sizes in grid.items()})).estimate
@@ -44,29 +45,55 @@ def test_sizes_as_arrays_price_as_each_alone():
         assert np.broadcast_to(together.time(), (3, 3))[at] == pytest.approx(alone.time(), rel=1e-12)
 
 
+def small(**sections):
+    """Two layers, batches of 50."""
+    return experiment({"name": "mlp", "hidden": [16]}, **sections)
+
+
 @pytest.fixture(scope="module")
 def found():
-    """The search for LeNet."""
-    return optimise(experiment(dataflow={"base": "naive"}))
+    """The search for a small network."""
+    return optimise(small(dataflow={"base": "naive"}), quick=True)
 
 
 def test_the_best_is_no_worse_than_anything_tried(found):
-    assert found.points == np.prod([len(values) for values in (*CHOICES.values(), *SIZES.values())])
+    assert found.points >= found.feasible > 100
     assert found.objective <= found.start
     assert energies(price_experiment(found.best).estimate)["system"] == pytest.approx(found.objective, rel=1e-12)
     for base in ("naive", "optimised"):
-        other = experiment(dataflow={"base": base})
+        other = small(dataflow={"base": base})
         assert found.objective <= energies(price_experiment(other).estimate)["system"]
     assert all(ratio >= 1 - 1e-12 for ratio in found.mattered.values())
 
 
-def test_the_area_limit_is_kept_or_refused(found):
-    area = sum(price_experiment(found.best).estimate.area.values())
-    smaller = optimise(experiment(), area_limit=0.9 * area)
+def test_no_single_choice_and_no_size_makes_the_best_better(found):
+    """What the descent promises, checked with other code: every choice's values and every size, one by one."""
+    data = spelled(found.best)
+    for path, values in CHOICES.items():
+        for value in values:
+            point = allowed(changed(data, path, value))
+            if point is not None:
+                assert energies(price_experiment(point).estimate)["system"] >= found.objective * (1 - 1e-9), path
+    for path, values in SIZES.items():
+        swept = energies(price_experiment(with_sizes(found.best, {path: values})).estimate)["system"]
+        assert np.min(swept) >= found.objective * (1 - 1e-9), path
+
+
+def test_the_update_in_the_arrays_stands_apart(found):
+    assert found.best.chip.weight_gradient.unit != "in_array"
+    assert found.in_array > 0
+
+
+def test_the_limits_are_kept_or_refused(found):
+    """Nine tenths of the best's area, and buffers of 64 KiB together, of which the smallest take 48."""
+    area, limit = sum(price_experiment(found.best).estimate.area.values()), 64 * 8 * 2.0**10
+    smaller = optimise(small(), area_limit=0.9 * area, buffer_limit=limit, quick=True)
     assert sum(price_experiment(smaller.best).estimate.area.values()) <= 0.9 * area
+    chip = smaller.best.chip
+    assert chip.global_buffer.size + chip.weight_gradient.buffer + chip.weight_gradient.operand_buffer <= limit
     assert smaller.objective >= found.objective
     with pytest.raises(ValueError, match="the smallest takes"):
-        optimise(experiment(), area_limit=area / 100)
+        optimise(small(), area_limit=area / 100, quick=True)
 
 
 def test_commands(tmp_path, capsys):
@@ -78,7 +105,7 @@ def test_commands(tmp_path, capsys):
     }  # fmt: skip
     assert main(["compare", str(LENET), "--with", "chip.adc.bits=4"]) == 0
     assert "chip.adc.bits" in capsys.readouterr().out
-    assert main(["optimise-dataflow", str(LENET), "--area", "1 nm^2"]) == 2
+    assert main(["optimise-dataflow", str(LENET), "--area", "1 nm^2", "--quick"]) == 2
     assert "keeps the area limit" in capsys.readouterr().err
 
 

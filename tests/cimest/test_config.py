@@ -113,9 +113,9 @@ def test_an_error_in_an_inherited_value_is_said_once(write):
 
 
 def test_network_that_does_not_fit_its_data(write):
-    """A kernel of 5x5 fits a map of 28x28, but no layer can have a negative width."""
-    text = "network: {name: mlp, hidden: [3, -2]}\ndataset: mnist_subset\nchip: {device: rram}\n"
-    assert only(write(text)).startswith("1:17: network: layer fc2: sizes must be positive")
+    """Maps of 28x28 are 14, 7, 3 and 1 wide after pooling, too small for the fifth."""
+    text = "network: vgg16\ndataset: mnist_subset\nchip: {device: rram}\n"
+    assert only(write(text)).startswith("1:10: network: layer pool5: a 2x2 window")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from cimest.actions import Action
 from cimest.activity import Activity
 from cimest.dataflow import Design, resolve, training_step
 from cimest.mapping import place
-from cimest.mapping.parts import inventory, technology
-from cimest.network import Conv, MaxPool, Network, Relu, linear
+from cimest.mapping.part import technology
+from cimest.mapping.parts import inventory
+from cimest.network import Conv, MaxPool, Network, linear, relu
 from cimest.rules import RULES
 from cimest.run import build_network
 from tests.cimest.designs import experiment, vgg8
@@ -18,7 +19,7 @@ TINY = Network(
     "tiny",
     (
         Conv("conv", (2, 4, 4), 3, kernel=3, padding=1),
-        Relu("relu", (3, 4, 4)),
+        relu("relu", (3, 4, 4)),
         MaxPool("pool", (3, 4, 4), 2),
         linear("fc", 12, 5),
     ),
@@ -66,8 +67,9 @@ def test_forward_and_backward_counts_by_hand():
     # Reads: positions x bits x groups x arrays; 3 columns on 2 ADCs are 2 groups, 4 columns as well.
     assert total(actions, "array", "read", "conv") == 16 * 8 * 2 * 3
     assert total(actions, "array", "read", "fc") == 1 * 8 * 2 * 4
-    # Digital: one rectification per output, one pooling per window.
-    assert total(actions, "relu", "apply") == 48
+    # Digital: one rectification per output and per error that comes back to it, one pooling per window.
+    assert total(actions, "relu", "apply", pass_="forward") == 48
+    assert total(actions, "relu", "apply", pass_="backward") == 48
     assert total(actions, "max_pool", "pool") == 12
 
 
@@ -94,13 +96,18 @@ def test_a_digital_unit_multiplies_each_pair_once():
     assert total(actions, "outer_product", "accumulate", "conv") == 16 * 9 * 2
     assert total(actions, "outer_product", "accumulate", "fc") == 6 * 3
     assert not any(row.part.startswith("gradient_a") for row in actions)
-    # Each block of each position needs 2 activations and 2 errors of 8 bits, from the global buffer over the wires.
-    streamed = total(actions, "global_buffer", "read", "fc", "weight_gradient") * exp_word()
-    assert streamed == 6 * 3 * 2 * 16
-    assert total(actions, "chip_interconnect", "transfer", "fc", "weight_gradient") * 1024 == streamed
-    # Nothing but the last share of sums leaves the gradient buffer: one read and one write for each image.
+    # Its buffer holds an image, so that 12 activations and 5 errors of 8 bits cross the wires once; then each block of
+    # each position reads one word with both operands of its lanes.
+    fetched = total(actions, "global_buffer", "read", "fc", "weight_gradient") * exp_word()
+    assert fetched == (12 + 5) * 8
+    assert total(actions, "chip_interconnect", "transfer", "fc", "weight_gradient") * 1024 == fetched
+    assert total(actions, "operand_buffer", "write", "fc") * 2 * 16 == fetched
+    assert total(actions, "operand_buffer", "read") == total(actions, "outer_product", "accumulate")
+    # A block's sum joins the gradient buffer after each image; the first of ten finds nothing there.
     bits = total(actions, "gradient_buffer", "write", pass_="weight_gradient") * 1024
     assert bits == pytest.approx((54 + 60) * 16)
+    bits = total(actions, "gradient_buffer", "read", pass_="weight_gradient") * 1024
+    assert bits == pytest.approx((54 + 60) * 16 * 9 / 10)
 
 
 def exp_word() -> int:
@@ -203,7 +210,7 @@ def test_copies_save_time_and_no_conversions():
 
 def test_a_load_of_the_unit_touches_the_gradients_of_its_channels_only():
     """1024 channels of 8 bits fill 64 column blocks; on 16 arrays they take 4 loads of a quarter of the gradients."""
-    network = Network("wide", (linear("a", 1024, 6), Relu("r", (6, 1, 1)), linear("b", 6, 2)))
+    network = Network("wide", (linear("a", 1024, 6), relu("r", (6, 1, 1)), linear("b", 6, 2)))
     exp = experiment(chip={"weight_gradient": {"arrays": 16}}, training={"batch": 10}, dataflow={"base": "naive"})
     words = total(actions_of(exp, network, "sgd"), "gradient_buffer", "write", "a", "weight_gradient")
     assert words * 1024 == pytest.approx(1024 * 6 * 16)

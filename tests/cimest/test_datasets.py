@@ -7,7 +7,7 @@ import numpy as np
 import pooch
 import pytest
 
-from cimest.datasets import DATASETS, Data, fetch, mnist_subset
+from cimest.datasets import DATASETS, Data, choose, fetch, mnist_subset
 from cimest.datasets.cifar10 import read_pickle
 from cimest.datasets.mnist import read_idx
 from hwlib.registry import UnknownName
@@ -161,10 +161,96 @@ def test_a_data_set_that_cannot_be_downloaded_is_refused():
 
 
 def test_every_data_set_has_shape_and_classes():
-    for name in DATASETS.names():
+    # Ten by the authors of the image sets, two kinds of reviews, 65 characters in the plays, 95 printable and an end
+    classes = {"mnist": 10, "mnist_subset": 10, "cifar10": 10, "sst2": 2, "shakespeare": 65, "war_and_peace": 96}
+    for name, count in classes.items():
         dataset = DATASETS.get(name)
         assert len(dataset.shape) == 3
-        assert dataset.classes == 10  # of all three, by their authors
+        assert dataset.classes == count
+        assert (dataset.vocabulary > 0) == (name in ("sst2", "shakespeare", "war_and_peace"))
+        assert min(dataset.train, dataset.test) > 0
+
+
+# Smaller images
+
+
+def test_smaller_images_are_rounded_means_of_blocks(tmp_path, batches):
+    for name, (images, labels) in batches.items():
+        records = np.concatenate([labels[:, None].astype(np.uint8), images], axis=1)
+        (tmp_path / f"{name}.bin").write_bytes(records.tobytes())
+    small = choose("cifar10", {"size": 8})
+    assert small.shape == (3, 8, 8)
+    data = small.load(str(tmp_path))
+    whole = batches["data_batch_2"][0].reshape(3, 3, 32, 32).astype(float)
+    for place in ((0, 0, 0, 0), (2, 1, 7, 3)):
+        image, colour, y, x = place
+        mean = whole[image, colour, 4 * y : 4 * y + 4, 4 * x : 4 * x + 4].mean()
+        assert abs(data.train_images[3 + image, colour, y, x] - mean) <= 0.5
+    assert data.train_images.dtype == np.uint8
+
+
+# Texts
+
+
+def test_characters_are_cut_into_sequences_with_the_next_one_as_label(tmp_path):
+    text = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4  # 244 characters
+    (tmp_path / "input.txt").write_text(text)
+    chosen = choose("shakespeare", {"steps": 10})
+    data = chosen.load(str(tmp_path))
+    # 90 % are 219 characters: 21 whole sequences of 10 and one character after the last; the other 25 hold two
+    assert data.train_images.shape == (21, 1, 10, 1)
+    assert data.test_labels.shape == (2, 10)
+    letters = np.array(list(chosen.alphabet))
+    assert "".join(letters[data.train_images.reshape(-1)]) == text[:210]
+    assert "".join(letters[data.train_labels.reshape(-1)]) == text[1:211]
+    assert "".join(letters[data.test_images.reshape(-1)]) == text[219:239]
+    assert chosen.shape == (1, 10, 1)
+
+
+def test_a_text_is_read_from_a_file_gzipped_folded_and_without_strange_characters(tmp_path):
+    text = "\ufeff“Well, Prince”\r\n— évidemment‑日本…\n" * 20
+    file = tmp_path / "any.txt.gz"
+    file.write_bytes(gzip.compress(text.encode()))
+    chosen = choose("war_and_peace", {"steps": 5})
+    data = chosen.load(str(file))
+    letters = np.array(list(chosen.alphabet))
+    assert "".join(letters[data.train_images.reshape(-1)]).startswith('"Well, Prince"\n- evidemment.\n"Well')
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"short", "too few for sequences of 64"), (b"\xff" * 500, "UTF-8")])
+def test_a_text_that_will_not_do_is_refused(tmp_path, content, message):
+    (tmp_path / "input.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        DATASETS.get("shakespeare").load(str(tmp_path))
+
+
+def test_the_number_of_sequences_is_that_of_the_official_file():
+    # 90 % of 1 115 394 characters are 1 003 854, which with one more at the end hold 15 685 times 64; the rest 1 742
+    dataset = DATASETS.get("shakespeare")
+    assert (dataset.train, dataset.test) == (15_685, 1_742)
+
+
+def test_sentences_become_tokens_of_the_most_frequent_words(tmp_path):
+    (tmp_path / "stsa.binary.train").write_text("1 a fine , fine film\n0 a dull film\n")
+    (tmp_path / "sst2.test.txt.gz").write_bytes(gzip.compress(b"0 a film , a very long and dull film\n"))
+    data = choose("sst2", {"steps": 5, "words": 3}).load(str(tmp_path))
+    # Each of a, film and fine is there twice; in the order of the alphabet they are 2, 3 and 4, all others 1, none 0
+    assert data.train_images.reshape(2, 5).tolist() == [[2, 4, 1, 4, 3], [2, 1, 3, 0, 0]]
+    assert data.test_images.reshape(1, 5).tolist() == [[2, 3, 1, 2, 1]]
+    assert data.train_labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("content", ["", "2 a film\n", "1\n"])
+def test_a_file_without_labelled_sentences_is_refused(tmp_path, content):
+    (tmp_path / "stsa.binary.train").write_text(content)
+    with pytest.raises(ValueError, match=r"stsa\.binary\.train"):
+        DATASETS.get("sst2").load(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["shakespeare", "war_and_peace", "sst2"])
+def test_missing_texts_are_told(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=name):
+        DATASETS.get(name).load(str(tmp_path))
 
 
 def test_first_of_none_is_all():

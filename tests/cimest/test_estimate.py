@@ -7,7 +7,7 @@ import pytest
 from cimest.activity import Activity, LayerActivity
 from cimest.estimate import metrics, operations
 from cimest.estimate.metrics import energies
-from cimest.mapping.parts import adc_kinds
+from cimest.mapping.part import adc_kinds
 from cimest.run import build_network, price_experiment, spread
 from hwlib.registry import UnknownName
 from tests.cimest.designs import experiment, vgg8

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from cimest.kernels import backend, compiled, random, reference
+from cimest.kernels.binary import stairs
 from cimest.kernels.patches import col2im, im2col
 from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.network import Conv
@@ -18,7 +20,10 @@ BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference
 
 
 def test_backends_have_the_same_kernels_with_the_same_arguments():
-    for name in ("bit_serial_mvm", "weight_gradient", "pulsed_update"):
+    for name in (
+        "bit_serial_mvm", "weight_gradient", "pulsed_update", "outer_product_update", "matmul", "noisy_mvm",
+        "outer_product_sum",        "normal", "uniform",
+    ):  # fmt: skip
         assert inspect.signature(getattr(backend("reference"), name)) == inspect.signature(getattr(backend(), name))
 
 
@@ -64,6 +69,22 @@ def test_numbers_belong_to_cells_not_to_the_shape_of_the_draw():
     assert np.array_equal(
         random.uniform(Address(1, 2, 3), 0, (4, 10)).ravel(), random.uniform(Address(1, 2, 3), 0, (8, 5)).ravel()
     )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (65, 129), (400, 300)])
+def test_compiled_draws_equal_the_specification_bit_by_bit(shape):
+    address = Address(11, 3, 2)
+    for name in ("uniform", "normal"):
+        assert np.array_equal(getattr(compiled, name)(address, 1, shape), getattr(random, name)(address, 1, shape))
+
+
+def test_normal_numbers_have_the_normal_distribution():
+    # A million draws: the Kolmogorov-Smirnov statistic stays below its 0.1 % point, 1.95 / sqrt(n), and the tails
+    # beyond 4 within four standard errors of n · 6.33e-5
+    z = compiled.normal(Address(3, 0, 0), random.NOISE, (1000, 1000)).ravel().astype(float)
+    assert stats.kstest(z, "norm").statistic < 1.95 / np.sqrt(z.size)
+    expected = z.size * 2 * stats.norm.sf(4)
+    assert abs(np.count_nonzero(np.abs(z) > 4) - expected) < 4 * np.sqrt(expected)
 
 
 # Matrix-vector products
@@ -124,7 +145,7 @@ def case(vectors, rows, columns, signed, seed):
     ],
 )
 def test_compiled_products_equal_the_specification_bit_by_bit(vectors, rows, columns, edges, signed):
-    # Both sum the rows of a block in order and in single precision, so not even a threshold is in doubt
+    # Sums of conductances on the grid are exact, in any order, so not even a threshold is in doubt
     x, w = case(vectors, rows, columns, signed, seed=vectors)
     adc = Quantiser(0.37, -16, 15)
     expected, clipped = reference.bit_serial_mvm(x, w, np.array(edges), adc)
@@ -152,6 +173,62 @@ def test_compiled_products_equal_the_specification_for_any_shape(shape, cut, sig
     assert count == clipped
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("states", [2, 4, 200])
+@pytest.mark.parametrize(
+    ("vectors", "rows", "columns", "edges"),
+    [(1, 1, 1, [0, 1]), (70, 150, 37, [0, 128, 150]), (9, 300, 70, [0, 300]), (5, 200, 33, [0, 200])],
+)
+def test_whole_states_equal_the_specification_bit_by_bit(vectors, rows, columns, edges, states, signed):
+    # Binary cells are counted in whole numbers, others summed in bytes or, where they overflow, words of 16 bits
+    x, _ = case(vectors, rows, columns, signed, seed=vectors)
+    w = np.random.default_rng(5).integers(0, states, (rows, columns)).astype(np.uint8)
+    for adc in (Quantiser(1.0, -128, 127), Quantiser(2.83, 0, 15), Quantiser(37.3, -16, 15), Quantiser(0.7, 0, 63)):
+        expected, clipped = reference.bit_serial_mvm(x, w, np.array(edges), adc)
+        y, count = compiled.bit_serial_mvm(x, w, np.array(edges), adc)
+        assert np.array_equal(y, expected)
+        assert count == clipped
+
+
+def test_the_grid_of_weights_moves_few_codes_and_those_by_one():
+    # 128 rows of weights up to 1: a grid of 2^-17 moves a sum of 64 ones by about 64^0.5 · 2^-17 / 12^0.5 = 1.8e-5,
+    # 4e-5 of the ADC's step of 0.4; codes change for that share of the sums at most
+    rng = np.random.default_rng(2)
+    x, w = rng.integers(0, 2, (400, 128)), rng.uniform(-1, 1, (128, 250)).astype(np.float32)
+    adc = Quantiser(0.4, -32, 31)
+    y, _ = compiled.bit_serial_mvm(x.astype(np.uint8), w, np.array([0, 128]), adc)
+    exact = np.clip(np.floor((x @ w.astype(np.float64)) / adc.step + 0.5), adc.low, adc.high)
+    moved = np.abs(np.rint(y / np.float32(adc.step)) - exact)
+    assert (moved > 0).mean() < 1e-4
+    assert moved.max() <= 1
+
+
+@given(step=st.floats(1, 60), high=st.integers(1, 255), longest=st.integers(1, 255))
+def test_stairs_of_whole_numbers_are_those_of_the_converter(step, high, longest):
+    adc = Quantiser(step, 0, high)
+    line = stairs(longest, adc)
+    if line is not None:
+        counts = np.arange(longest + 1)
+        codes = (np.minimum(counts, line.top) * line.factor + line.offset) >> line.shift
+        expected, clipped = reference.convert(counts, adc)
+        assert np.array_equal(codes, expected)
+        assert np.count_nonzero(counts > line.limit) == clipped
+        assert line.top * line.factor + line.offset < 2**16
+
+
+def test_products_without_a_converter_are_those_of_whole_numbers():
+    # Inputs to 255 times weights of 1/8: sums below 2^24 eighths, exact in single precision
+    rng = np.random.default_rng(7)
+    x, w = rng.integers(0, 256, (700, 40), dtype=np.uint8), rng.integers(-8, 9, (40, 5)) / 8
+    assert np.array_equal(compiled.matmul(x, w.astype(np.float32)), x.astype(float) @ w)
+
+
+def test_exact_gradients_are_exact():
+    # 3 000 vectors of the largest numbers: the sum, 3 000 · 255 · 127, is far beyond 24 bits
+    x, errors = np.full((3000, 3), 255, np.uint8), np.full((3000, 2), -127, np.int8)
+    assert np.array_equal(compiled.outer_product_sum(x, errors), np.full((3, 2), -3000.0 * 255 * 127))
+
+
 # Weight gradients
 
 
@@ -175,6 +252,7 @@ def test_gradient_counts_by_hand(kernels):
         (64, 150, 5, [0, 64]),
         (65, 7, 3, [0, 65]),
         (40, 300, 4, range(0, 41, 5)),
+        (600, 9, 130, [0, 400, 600]),
     ],
 )
 def test_compiled_gradients_equal_the_specification(vectors, rows, columns, edges):
@@ -185,6 +263,18 @@ def test_compiled_gradients_equal_the_specification(vectors, rows, columns, edge
     gradient, count = compiled.weight_gradient(x, errors, np.array(edges), adc)
     assert np.array_equal(gradient, expected)
     assert count == clipped
+
+
+@BOTH
+def test_a_gradient_takes_edges_for_each_kernel_position(kernels):
+    # Two positions of three channels, each with blocks of its own, are two gradients side by side
+    x, _ = case(50, 6, 1, False, seed=3)
+    errors, _ = case(50, 4, 1, True, seed=4)
+    edges, adc = [np.array([0, 20, 50]), np.array([0, 30, 50])], Quantiser(1.7, 0, 7)
+    both, clipped = kernels.weight_gradient(x, errors, edges, adc)
+    parts = [kernels.weight_gradient(x[:, 3 * i : 3 * i + 3], errors, edges[i], adc) for i in range(2)]
+    assert np.array_equal(both, np.concatenate([part[0] for part in parts]))
+    assert clipped == sum(part[1] for part in parts)
 
 
 @BOTH
@@ -227,7 +317,7 @@ def test_a_linear_device_moves_by_hand(kernels):
 @pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
 @pytest.mark.parametrize("spread", [0.0, 0.5])
 def test_compiled_updates_equal_the_specification(rounding, per_pulse, spread):
-    # The same random bits and the same formulas in double precision; 1e-6 allows another last digit of exp and log
+    # The same random numbers; the law in double and in single precision, a few roundings of 6e-8 apart
     rng = np.random.default_rng(6)
     shape = (31, 45)
     law = load_device("rram").update
@@ -241,6 +331,28 @@ def test_compiled_updates_equal_the_specification(rounding, per_pulse, spread):
     for name in ("cells_up", "cells_down", "pulses_up", "pulses_down", "longest_up", "longest_down"):
         assert np.array_equal(getattr(count, name), getattr(counts, name))
     assert (expected != w).mean() > 0.3  # the case does move weights
+
+
+@BOTH
+def test_bounds_of_each_cell_hold_by_hand(kernels):
+    # 9 pulses of 0.2 from zero would reach 1.8 and -1.8: cells stop at their own bounds
+    w, written = np.zeros((1, 3), dtype=np.float32), np.zeros((1, 3), dtype=np.int32)
+    amount, high = np.array([[9, -9, 9]], dtype=np.float32), np.array([[0.5, 1.0, 0.75]])
+    kernels.pulsed_update(
+        w, amount, Steps(0.2, 0.0, 0.2, 0.0), "nearest", 0.0, False, Address(0, 0, 0), np.array([0, 3]), written,
+        bounds=(-high, high),
+    )  # fmt: skip
+    assert w.tolist() == [[0.5, -1.0, 0.75]]
+
+
+def test_long_steps_follow_the_closed_form():
+    # Where a cell's exponent leaves the short range, (1 - exp(-z)) / z by division: saturating, growing, straight
+    w = np.full((1, 64), -0.9, dtype=np.float32)
+    r = np.linspace(-3, 30, 64)[None]
+    steps = Steps(np.abs(r) + 0.01, r, np.abs(r) + 0.01, r)
+    expected, *_ = update(reference, w, 3, steps)
+    result, *_ = update(compiled, w, 3, steps)
+    assert np.abs(result - expected).max() < 1e-6  # single precision
 
 
 def test_stochastic_rounding_keeps_the_mean():
@@ -287,7 +399,7 @@ def test_pulse_counts_add():
 
 @pytest.fixture
 def threads():
-    before = compiled._threads
+    before = compiled.set_threads(1)
     yield compiled.set_threads
     compiled.set_threads(before)
 

@@ -13,7 +13,7 @@ import pytest
 
 from cimest.config import load
 from cimest.learning import Trainer
-from cimest.run import estimate, run
+from cimest.run import batch_time, estimate, learning_warnings, run
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
 EXPERIMENTS = [path for path in EXAMPLES if "network:" in path.read_text()]
@@ -134,8 +134,39 @@ def test_another_experiment_does_not_take_up_the_checkpoint(whole):
 
 
 def test_what_training_leaves_out_is_a_warning():
-    changes = ["write_noise=0.01", "update={law: soft_bounds}", "spread={upper_bound: 0.3}"]
-    changed = load(LENET, [f"chip.device.{change}" for change in changes])
-    found = estimate(changed)["warnings"]
-    assert {"training leaves out the device's write_noise", "training leaves out the device's spread"} <= set(found)
+    """Relaxation is that of cells written once; spread and write noise are simulated."""
+    form = "{form: logarithm, mean_slope: -1 nS, sigma_slope: 1 nS, sigma_offset: 1 nS}"
+    changes = ["write_noise=0.01", "update={law: soft_bounds}", "spread={upper_bound: 0.3}", f"relaxation={form}"]
+    found = estimate(load(LENET, [f"chip.device.{change}" for change in changes]))["warnings"]
+    assert ["relaxation" in text for text in found if "leaves out" in text] == [True]
     assert not any("leaves out" in text for text in estimate(load(LENET))["warnings"])
+
+
+def test_an_ideal_converter_costs_nothing_and_the_result_says_so():
+    result = estimate(load(LENET, ["chip.adc.kind=ideal"]))
+    assert result["breakdown"]["component"]["adc"]["energy_j"] == 0
+    assert any("chip.adc, chip.backward_adc: converters are ideal" in text for text in result["warnings"])
+
+
+def test_the_ledger_teaches():
+    """By hand: 9 % of what layer c converts forward clips, where 5 % is allowed; nothing else is amiss."""
+    clean = {"clipped": dict.fromkeys(("forward", "backward", "weight_gradient"), 0.05), "worn_cells": 0.0,
+             "saturated_cells": 0.2, "most_pulsed": 7}  # fmt: skip
+    ledger = {"b": clean, "c": {**clean, "clipped": {**clean["clipped"], "forward": 0.09}}}
+    chip = load(LENET, ["chip.adc.range=full"]).chip
+    found = learning_warnings(ledger, chip)
+    assert found == ["9 % of the partial sums clip in c, forward: raise chip.adc.bits or chip.adc.range"]
+    worn = learning_warnings({"d": {**clean, "worn_cells": 0.02, "saturated_cells": 0.5}}, chip)
+    assert "2 % of the cells of d are worn out" in worn[0]
+    assert "50 % of the cells of d are at an end" in worn[1]
+
+
+def test_a_drifting_device_is_given_the_time_that_the_chip_takes():
+    exponent = "{form: polynomial, coefficients: [0.1]}"
+    drift = f"{{start: 1 s, exponent_mean: {exponent}, exponent_sigma: {exponent}}}"
+    changes = [f"chip.device.drift={drift}", *SMALL]
+    drifting = load(LENET, changes)
+    step = estimate(drifting)["metrics"]["latency_per_sample_s"] * drifting.training.batch
+    assert batch_time(drifting) == pytest.approx(step, rel=1e-6)  # the same sum in another order
+    assert batch_time(load(LENET, [*changes, "training.batch_time=3 s"])) == 3
+    assert batch_time(load(LENET, SMALL)) == 0  # nothing drifts

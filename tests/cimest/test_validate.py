@@ -43,8 +43,24 @@ HOLDING = {
 
 
 def test_groups(rows):
-    groups = {f"{kind}, {report}" for kind in ("area", "energy") for report in REPORTS}
+    groups = {f"{kind}, {report}" for kind in ("area", "energy", "neurosim phases") for report in REPORTS}
     assert {row.group for row in rows} == {*groups, "ADC, energy per level beside the best published", "ADC, 8 bit"}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_the_whole_step_under_the_reports_accounting(rows, report):
+    """Efficiency within 15 % of the printed 2.12 and 2.23 TOPS/W, forward and backward within 25 %, without DRAM.
+
+    The weight gradient is near at both nodes, with bit lines precharged and cells drawing as in the reference.
+    """
+    group = f"neurosim phases, {report}"
+    whole = named(rows, group, "efficiency, naive, system")
+    assert whole.reference == pytest.approx({"FeFET 32 nm": 2.12, "RRAM 22 nm": 2.23}[report], abs=0.005)
+    assert whole.holds
+    assert all(named(rows, group, f"{name} without DRAM").holds for name in ("forward", "backward"))
+    gradient = named(rows, group, "weight_gradient without DRAM")
+    assert 0.7 < gradient.ours / gradient.reference < 1
+    assert "gradient conversion" in gradient.note
 
 
 def test_names_are_unique_within_a_group(rows):

@@ -1,0 +1,248 @@
+"""Each hot loop beside its limit on this machine, or beside a rival on the same work, in the same run.
+
+Times are CPU times of one thread, the least of several runs, so that they hold on a busy machine; ratios compare with
+something measured a moment before or after. A rival that is not installed is represented by recorded figures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from cimest.kernels import compiled, reference
+from cimest.kernels.random import NOISE
+from cimest.kernels.threads import single_blas
+from cimest.kernels.types import Address, Periphery, Quantiser
+from hwlib.devices.update_law import Steps
+
+SHAPE = (512, 2304, 256)
+"""Vectors, rows and columns of the products: VGG-8's fourth layer for eight images."""
+
+RECORDED = {"dense": 31.8e-3, "typical": 1.53e-3}
+"""Seconds of aihwkit 1.2.0 (torch 2.13, one thread of an AVX-512 processor, soft bounds) for one 512 x 512 update."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name : str
+        What was measured, and the unit of `figure` and `limit`.
+    figure : float
+    limit : float
+        What `figure` is beside.
+    beside : str
+        What that is.
+    goal : str
+        What is wanted of figure or ratio.
+    holds : bool
+    """
+
+    name: str
+    figure: float
+    limit: float
+    beside: str
+    goal: str
+    holds: bool
+
+    @property
+    def ratio(self) -> float:
+        """Figure over limit."""
+        return self.figure / self.limit
+
+    def plain(self) -> dict[str, Any]:
+        """The fields and the ratio."""
+        return {**asdict(self), "ratio": self.ratio}
+
+
+def at_most(name: str, figure: float, limit: float, beside: str, most: float) -> Row:
+    """A row whose ratio must not be larger."""
+    return Row(name, figure, limit, beside, f"ratio <= {most:g}", figure / limit <= most)
+
+
+def at_least(name: str, figure: float, limit: float, beside: str, least: float) -> Row:
+    """A row whose ratio must not be smaller."""
+    return Row(name, figure, limit, beside, f"ratio >= {least:g}", figure / limit >= least)
+
+
+def cpu_time(work: Callable[[], object], repeats: int = 9) -> float:
+    """Least CPU time of several runs, after one that compiles. [s]"""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def edges(count: int, rows: int = 128) -> np.ndarray:
+    """Edges of blocks of `rows`."""
+    return np.array([*range(0, count, rows), count])
+
+
+def numpy_loop(x: np.ndarray, weights: np.ndarray, blocks: np.ndarray, adc: Quantiser) -> np.ndarray:
+    """The product through converters as one writes it with numpy: a matrix product for each input bit and block."""
+    y = np.zeros((len(x), weights.shape[1]), dtype=np.float32)
+    planes = [(x >> bit & 1).astype(np.float32) for bit in range(8)]
+    for start, stop in pairwise(blocks):
+        for bit, plane in enumerate(planes):
+            sums = plane[:, start:stop] @ weights[start:stop]
+            y += np.float32(2**bit) * np.clip(
+                np.floor(sums / np.float32(adc.step) + np.float32(0.5)), adc.low, adc.high
+            )
+    return y * np.float32(adc.step)
+
+
+def products() -> Iterator[Row]:
+    """Products through converters: 8 input bits, blocks of 128 rows, an ADC of 5 bits."""
+    rng = np.random.default_rng(0)
+    vectors, rows, columns = SHAPE
+    x = rng.integers(0, 256, (vectors, rows)).astype(np.uint8)
+    real = rng.uniform(-0.5, 0.5, (rows, columns)).astype(np.float32)
+    slices = rng.integers(0, 2, (rows, 8 * columns)).astype(np.uint8)
+    significance = 2.0 ** np.arange(8, dtype=np.float32)
+    blocks, counts, sums = edges(rows), Quantiser(2.0, 0, 31), Quantiser(0.4, -16, 15)
+    signal = x.astype(np.float32)
+
+    def whole() -> np.ndarray:
+        y, _ = compiled.bit_serial_mvm(x, slices, blocks, counts)
+        return np.tensordot(significance, y.reshape(vectors, 8, columns), axes=(0, 1))
+
+    sgemm = cpu_time(lambda: signal @ real)
+    taken = cpu_time(whole)
+    yield at_most("8 slices of 1-bit cells, 8 input bits [ms]", 1e3 * taken, 1e3 * sgemm, "sgemm of that size", 7)
+    start = time.process_time()
+    numpy_loop(x, slices.astype(np.float32), blocks, counts)
+    naive = time.process_time() - start
+    yield at_least("the same, times faster than a numpy loop", naive / taken, 1.0, "numpy over bits and blocks", 20)
+    taken = cpu_time(lambda: compiled.bit_serial_mvm(x, real, blocks, sums))
+    sgemm = min(sgemm, cpu_time(lambda: signal @ real))
+    yield at_most("a slice of real conductances, 8 input bits [ms]", 1e3 * taken, 1e3 * sgemm, "sgemm of that size", 4)
+    errors = np.clip(
+        np.rint(rng.normal(0, 16, (vectors, columns)) * (rng.random((vectors, columns)) < 0.25)), -127, 127
+    )
+    half = (x * (rng.random(x.shape) < 0.5)).astype(np.uint8)
+    taken = cpu_time(
+        lambda: compiled.weight_gradient(half, errors.astype(np.int8), edges(vectors), Quantiser(1.5, 0, 15)), 3
+    )
+    yield at_most("weight gradient, 8 x 7 bits, 2 signs [ms]", 1e3 * taken, 1e3 * sgemm, "sgemm of that size", 15)
+    y, _ = compiled.bit_serial_mvm(x[:64], slices, blocks, counts)
+    expected, _ = reference.bit_serial_mvm(x[:64], slices, blocks, counts)
+    unequal = float(np.count_nonzero(y != expected))
+    yield Row(
+        "results of 1-bit cells that differ from the specification", unequal, 1.0, "one", "figure == 0", unequal == 0
+    )
+
+
+def trains(dense: bool, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column probabilities and slots of one vector: full trains of 31 slots, or those of a typical layer."""
+    if dense:
+        rows, columns = (rng.uniform(-1, 1, (1, 512)).astype(np.float32) for _ in range(2))
+        return rows, columns, np.array([31])
+    x, d, rate, step = np.maximum(rng.normal(size=(1, 512)), 0), 0.02 * rng.normal(size=(1, 512)), 0.05, 1e-3
+    slots = int(min(np.ceil(rate * np.abs(x).max() * np.abs(d).max() / step), 31))
+    size, balance = np.sqrt(rate / (step * slots)), np.sqrt(np.abs(x).max() / np.abs(d).max())
+    return (x * size / balance).astype(np.float32), (d * size * balance).astype(np.float32), np.array([slots])
+
+
+def aihwkit_time(dense: bool) -> tuple[float, str]:
+    """Seconds that aihwkit takes for that update, and how it is known."""
+    try:
+        import torch
+        from aihwkit.simulator.configs import SingleRPUConfig, UpdateParameters
+        from aihwkit.simulator.configs.devices import SoftBoundsDevice
+        from aihwkit.simulator.tiles import AnalogTile as Rival
+
+        torch.set_num_threads(1)
+        update = UpdateParameters(desired_bl=31, update_bl_management=not dense, update_management=True)
+        tile = Rival(512, 512, SingleRPUConfig(device=SoftBoundsDevice(), update=update))
+        tile.set_weights(torch.rand(512, 512) * 0.2 - 0.1)
+        tile.set_learning_rate(0.031 if dense else 0.05)
+        x = torch.rand(1, 512) * 2 - 1 if dense else torch.relu(torch.randn(1, 512))
+        d = torch.rand(1, 512) * 2 - 1 if dense else 0.02 * torch.randn(1, 512)
+        return cpu_time(lambda: tile.update(x, d)), "aihwkit, measured"
+    except (ImportError, RuntimeError):  # not there, or built for another torch
+        return RECORDED["dense" if dense else "typical"], "aihwkit 1.2.0, recorded"
+
+
+def updates() -> Iterator[Row]:
+    """Updates of 512 x 512 soft-bounds cells with spreads of their steps and noise of every pulse."""
+    rng, shape = np.random.default_rng(1), (512, 512)
+    steps = Steps(*((1e-3 * np.maximum(rng.normal(1, 0.3, shape), 0.01)).astype(np.float32) for _ in range(4)))
+    weights, written = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
+    source, target = np.zeros(1 << 25, np.float32), np.zeros(1 << 25, np.float32)
+    bandwidth = 12 * source.size / cpu_time(lambda: np.copyto(target, source), 3)  # read, read for writing, write
+    for name, dense, least in (("dense", True, 0.5), ("typical", False, 0.0)):
+        rows, columns, slots = trains(dense, rng)
+        work = partial(compiled.outer_product_update, weights, rows, columns, slots, steps, 3e-4, True)
+        taken = cpu_time(partial(work, Address(0, 0, 0), written), 30)
+        if dense:
+            rate, bound = 1e-9 * weights.size / taken, 1e-9 * bandwidth / 32
+            yield Row(
+                "pulse trains, dense [G cells/s]",
+                rate,
+                bound,
+                "memory: 32 bytes a cell",
+                "figure >= 0.5",
+                rate >= least,
+            )
+        rival, known = aihwkit_time(dense)
+        yield at_least(f"pulse trains, {name}, times faster than the rival", rival / taken, 1.0, known, 3)
+    amount = rng.normal(0, 3, shape).astype(np.float32)
+    taken = cpu_time(
+        lambda: compiled.pulsed_update(
+            weights, amount, steps, "stochastic", 3e-4, True, Address(0, 0, 0), edges(512), written
+        ),
+        30,
+    )
+    rate, bound = 1e-9 * weights.size / taken, 1e-9 * bandwidth / 36
+    yield Row("update by a matrix [G cells/s]", rate, bound, "memory: 36 bytes a cell", "figure >= 0.3", rate >= 0.3)
+    taken = cpu_time(lambda: compiled.normal(Address(0, 0, 0), NOISE, (1024, 1024)))
+    plain = cpu_time(lambda: np.random.default_rng(0).standard_normal((1024, 1024), dtype=np.float32))
+    million = 1e-6 * (1 << 20)
+    yield at_least("normal numbers [M/s]", million / taken, million / plain, "numpy's generator", 3)
+
+
+def analog() -> Iterator[Row]:
+    """Whole vectors with noise and converters; voltage lost along wires."""
+    rng = np.random.default_rng(2)
+    weights = rng.uniform(-0.3, 0.3, (512, 512)).astype(np.float32)
+    periphery = Periphery(1 / 63, 24 / 510, 12.0, 0.06, True)
+    for vectors, repeats in ((256, 30), (1, 300)):
+        x = rng.uniform(-1, 1, (vectors, 512)).astype(np.float32)
+        plain = cpu_time(partial(np.matmul, x, weights), repeats)
+        taken = cpu_time(partial(compiled.noisy_mvm, x, weights, 1e-4, periphery, Address(0, 0, 0)), repeats)
+        if vectors > 1:
+            yield at_most("noisy product 512 x 512, batch 256 [ms]", 1e3 * taken, 1e3 * plain, "sgemm", 1.3)
+        else:
+            name = "noisy product 512 x 512, one vector [us]"
+            yield Row(name, 1e6 * taken, 1e6 * plain, "sgemv", "figure <= 30", taken <= 30e-6)
+    conductance, voltages = rng.uniform(1e-5, 1e-4, (256, 256)), rng.random((1, 256))
+    taken = cpu_time(lambda: compiled.ir_drop(conductance, voltages, 1.0), 5)
+    start = time.process_time()
+    exact = reference.ir_drop(conductance, voltages, 1.0)
+    sparse = time.process_time() - start
+    yield Row(
+        "IR drop 256 x 256, 1 ohm [ms]", 1e3 * taken, 1e3 * sparse, "sparse solution", "figure < 10", taken < 0.01
+    )
+    error = float(np.abs(compiled.ir_drop(conductance, voltages, 1.0) / exact - 1).max())
+    yield at_most("its largest relative error", error, 1e-6, "the bound", 1)
+
+
+def kernels() -> list[Row]:
+    """All rows of the kernels, on one thread."""
+    single_blas()
+    before = compiled.set_threads(1)
+    try:
+        return [*products(), *updates(), *analog()]
+    finally:
+        compiled.set_threads(before)

@@ -1,0 +1,153 @@
+"""`Schedule`: every choice of the training step's dataflow, resolved from a base, and which choices exclude others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cimest.config.schema import Dataflow
+from hwlib.component import Real
+
+if TYPE_CHECKING:
+    from cimest.config.schema import Experiment
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The choices; the keys of `config.schema.Dataflow` say what each means."""
+
+    loop_order: str
+    image_layers: Real | None
+    image_group: Real
+    accumulate: str
+    gradient_bits: int
+    operand_writes: str
+    activations: str
+    overlap: bool
+    pipelined: bool
+    accounting: str
+
+    @property
+    def stacked(self) -> bool:
+        """Whether images of a batch share arrays of the weight-gradient unit."""
+        return self.loop_order == "slice_outer"
+
+
+BASES = {
+    # Each image's activations, errors and weight gradients go through DRAM, the operand of the
+    # weight-gradient unit is written anew for every kernel position, nothing overlaps (Peng et al. 2021).
+    "naive": {
+        "loop_order": "image_outer",
+        "accumulate": "dram",
+        "operand_writes": "per_kernel_position",
+        "activations": "dram",
+        "overlap": False,
+        "pipelined": False,
+    },
+    # All images of a batch pass before a slice of the gradient leaves the chip (our reading of Huang et al. 2022).
+    "optimised": {
+        "loop_order": "slice_outer",
+        "accumulate": "on_chip",
+        "operand_writes": "once",
+        "activations": "buffer",
+        "overlap": True,
+        "pipelined": False,
+    },
+}
+
+
+def resolve(dataflow: Dataflow) -> Schedule:
+    """The schedule that an experiment's `dataflow` section describes."""
+    said = {
+        "loop_order": dataflow.loop_order,
+        "accumulate": dataflow.gradient.accumulate,
+        "operand_writes": dataflow.operand_writes,
+        "activations": dataflow.activations,
+        "overlap": dataflow.overlap,
+        "pipelined": dataflow.pipelined,
+    }
+    choices = BASES[dataflow.base] | {key: value for key, value in said.items() if value is not None}
+    return Schedule(
+        gradient_bits=dataflow.gradient.bits,
+        image_layers=dataflow.image_layers,
+        image_group=dataflow.image_group,
+        accounting=dataflow.accounting,
+        **choices,  # type: ignore[arg-type]
+    )
+
+
+def named(dataflow: Dataflow) -> str:
+    """The base that a section describes, or `own` where choices of it are changed."""
+    schedule = resolve(dataflow)
+    gradient = {"bits": dataflow.gradient.bits}
+    bases = (
+        base for base in BASES if resolve(Dataflow.model_validate({"base": base, "gradient": gradient})) == schedule
+    )
+    return next(bases, "own")
+
+
+def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Key paths and messages of choices that exclude one another."""
+    schedule, unit = resolve(experiment.dataflow), experiment.chip.weight_gradient.unit
+    order, sums = ("dataflow", "loop_order"), ("dataflow", "gradient", "accumulate")
+    if schedule.loop_order == "split" and schedule.image_layers is None:
+        yield order, "split needs dataflow.image_layers: how many layers go image by image"
+    if schedule.loop_order != "split" and schedule.image_layers is not None:
+        yield ("dataflow", "image_layers"), f"is for loop_order split, not {schedule.loop_order}"
+    if schedule.loop_order == "split" and unit == "sram_cim":
+        yield order, "split needs a digital weight-gradient unit: SRAM arrays hold all layers' images in one way"
+    if schedule.accumulate == "in_unit" and unit != "digital":
+        yield sums, f"in_unit needs lanes that hold gradients, of a digital weight-gradient unit; {unit} has none"
+    group = ("dataflow", "image_group")
+    if np.any(np.asarray(schedule.image_group) > 1) and schedule.accumulate != "in_unit":
+        yield group, "images share a block of the gradient only where sums stay in_unit"
+    if np.any(np.asarray(schedule.image_group) > experiment.training.batch):
+        yield group, f"is more than the {experiment.training.batch} images of a batch"
+    if unit == "in_array":
+        yield from _in_array(experiment, schedule)
+    elif (rule := experiment.training.rule.name) in in_array_rules():
+        yield ("chip", "weight_gradient", "unit"), f"{rule} pulses outer products in its arrays: it needs in_array, not {unit}"
+    if schedule.accounting == "neurosim":
+        yield from _neurosim(experiment, schedule)
+
+
+def in_array_rules() -> list[str]:
+    """Rules whose outer products are pulsed in the arrays and nowhere else."""
+    from cimest.rules import RULES
+    from cimest.rules.in_memory import InMemory
+
+    return [name for name in RULES.names() if issubclass(RULES.get(name), InMemory)]
+
+
+def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What an update in the arrays cannot have: there is no gradient outside them, and each image changes weights."""
+    rule = experiment.training.rule.name
+    if rule != "sgd" and rule not in in_array_rules():
+        allowed = ", ".join(["sgd", *in_array_rules()])
+        yield ("training", "rule"), f"{rule} needs the gradient as numbers; in_array forms none, so it allows {allowed}"
+    if experiment.chip.array.encoding != "reference_column":
+        yield ("chip", "array", "encoding"), "pulse trains that meet in the arrays need reference_column: one cell a weight"
+    if schedule.pipelined:
+        yield ("dataflow", "pipelined"), "weights change after each image under in_array, so that the next has to wait"
+    if schedule.loop_order != "image_outer":
+        yield ("dataflow", "loop_order"), "in_array updates after each image, which is image_outer"
+    if experiment.chip.write.verify != "none":
+        yield ("chip", "write", "verify"), "pulses that coincide in whole arrays cannot be verified row by row"
+
+
+def _neurosim(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
+    """That tool has one dataflow."""
+    naive = resolve(Dataflow(base="naive"))
+    for key in ("loop_order", "accumulate", "operand_writes", "activations", "overlap", "pipelined"):
+        if getattr(schedule, key) != getattr(naive, key):
+            yield (
+                ("dataflow", "accounting"),
+                f"neurosim counts the naive dataflow only, whose {key} is {getattr(naive, key)}",
+            )
+    if experiment.chip.weight_gradient.unit != "sram_cim":
+        yield ("dataflow", "accounting"), "neurosim counts a weight-gradient unit of SRAM arrays only (sram_cim)"
+    if experiment.chip.write.verify != "none":
+        yield ("dataflow", "accounting"), "neurosim counts writes without verify only"

@@ -1,0 +1,159 @@
+"""A digital training accelerator as a point of reference: same node, bits, buffers, DRAM and batch, no analog array.
+
+What it does (our choice), layer by layer over the whole batch:
+
+* a square of multiply-accumulate lanes, as many as `chip.weight_gradient.lanes`, forms a block of results at once and
+  keeps it in its registers until it is done: positions x output channels forward, positions x inputs backward,
+  inputs x outputs in the weight gradient. It skips products with a zero, which saves energy and no time;
+* the operands come from a buffer beside the lanes (`chip.weight_gradient.operand_buffer`), half of which holds one of
+  them while the other streams through the rest; it is filled from the global buffer;
+* activations and errors of the batch wait in the global buffer; what it has no room for goes to DRAM and is read
+  there for each pass that needs it;
+* weights lie in DRAM, from where each pass reads them once a batch, and where the update writes them;
+* centring is not needed; rectifiers, pooling and the rule's circuits are those of the analog chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from cimest.actions import Action
+from cimest.activity import Activity, LayerActivity
+from cimest.dataflow import digital
+from cimest.dataflow.design import Design
+from cimest.dataflow.matrix import move
+from cimest.mapping.floorplan import Placement
+from cimest.mapping.part import Part
+from cimest.mapping.parts import lane_edge, operand_word
+from cimest.rules import Rule
+from hwlib.component import Real
+from hwlib.components.buffers import SramBuffer
+from hwlib.components.outer_product import OuterProductUnit
+
+OWN_PARTS = ("relu", "max_pool", "average_pool", "adder", "function_table", "vector_unit", "root_table", "lstm_gates")
+"""Digital units of the analog chip that this one has too, where the network needs them."""
+
+
+def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[str, Part], list[Action]]:
+    """Parts of the accelerator, and the actions of one training sample.
+
+    Raises
+    ------
+    ValueError
+        If the network multiplies activations by activations: no pass of this accelerator does.
+    """
+    if design.network.attentions:
+        raise ValueError("the digital reference does not multiply activations by activations, as attention does")
+    chip, network, weight_bits = design.chip, design.network, weight_word(design)
+    word = max(chip.input_bits, chip.error_bits, weight_bits)
+    longest = max(
+        max(p.layer.fan_in, p.layer.fan_out, p.layer.positions * design.batch) for p in design.plan.placements
+    )
+    lanes = OuterProductUnit(word, word, 2 * word - 1 + np.ceil(np.log2(longest)), chip.weight_gradient.lanes)
+    parts = {
+        "outer_product": Part(lanes, 1, "macro"),
+        "operand_buffer": Part(SramBuffer(chip.weight_gradient.operand_buffer, operand_word(chip)), 1, "chip"),
+        **{name: design.parts[name] for name in ("global_buffer", "rate_multiplier", "dram")},
+        **{name: design.parts[name] for name in OWN_PARTS if name in design.parts},
+        **rule.parts(network, chip),
+    }
+    own = replace(design, parts=parts)
+    actions: list[Action] = []
+    for placement in design.plan.placements:
+        layer, measured = placement.layer, activity.layers[placement.layer.name]
+        between = (*digital.forward(design, placement, measured), *digital.backward(design, placement, measured))
+        actions += passes(own, placement, measured)
+        actions += (row for row in between if row.part in OWN_PARTS)
+        actions += rule.actions(layer, chip, design.batch)
+        actions += update(own, placement)
+    return parts, actions
+
+
+def weight_word(design: Design) -> int:
+    """Bits of a weight with as many values as a cell has states."""
+    return int(np.ceil(np.log2(design.chip.device.states)))
+
+
+def passes(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Forward, backward and weight gradient of one layer for one sample; errors of the data are not formed."""
+    chip, layer, batch = design.chip, placement.layer, design.batch
+    weights = layer.weights * weight_word(design)
+    inputs = design.input_values(placement) * chip.input_bits * batch
+    errors = design.error_bits(placement) * batch
+    positions, groups = layer.positions * batch, layer.groups
+    inward, outward = layer.fan_in, layer.fan_out / groups
+    busy_inputs, busy_errors = 1 - activity.input_zeros, 1 - activity.error_zeros
+    yield from product(design, placement, "forward", (inward, positions, outward), (inputs, weights), busy_inputs)
+    if design.network.passes_error_on(layer):
+        yield from product(design, placement, "backward", (outward, positions, inward), (errors, weights), busy_errors)
+    both = busy_inputs * busy_errors
+    yield from product(design, placement, "weight_gradient", (positions, inward, outward), (inputs, errors), both)
+    spilled = _spill(design)
+    source = design.network.sources_of(layer)[0] == "input"
+    name, results = layer.name, design.stored_values(placement) * chip.input_bits
+    first = inputs / batch if source else spilled * inputs / batch
+    yield from transferred(design, name, "forward", first, spilled * results)
+    yield from transferred(design, name, "backward", spilled * errors / batch, spilled * errors / batch)
+    yield from transferred(design, name, "weight_gradient", spilled * (inputs + errors) / batch, 0.0)
+    for pass_ in ("forward", "backward"):
+        yield from transferred(design, name, pass_, weights / batch, 0.0)
+
+
+def product(
+    design: Design,
+    placement: Placement,
+    pass_: str,
+    sizes: tuple[Real, Real, Real],
+    operands: tuple[Real, Real],
+    nonzero: Real,
+) -> Iterator[Action]:
+    """One product of two matrices for a batch, a sample's share.
+
+    Parameters
+    ----------
+    sizes : tuple
+        Length of each sum, rows and columns of the result, of each group.
+    operands : tuple
+        Bits of the two.
+    nonzero : float
+        Share of the products that are not skipped.
+    """
+    layer, name, chip, batch = placement.layer, placement.layer.name, design.chip, design.batch
+    edge, (length, rows, columns) = lane_edge(chip), sizes
+    slots = layer.groups * length * np.ceil(rows / edge) * np.ceil(columns / edge) / batch
+    used = layer.macs / (slots * chip.weight_gradient.lanes)
+    yield Action(name, pass_, "outer_product", "accumulate", slots, slots, {"executed": used * nonzero}, pipelined=True)
+    yield Action(name, pass_, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
+    half, (one, other) = chip.weight_gradient.operand_buffer / 2, operands
+    fetched = np.minimum(one + other * np.ceil(one / half), other + one * np.ceil(other / half)) / batch
+    yield from move(design, name, pass_, "global_buffer", "read", fetched)
+    yield from move(design, name, pass_, "operand_buffer", "write", fetched)
+    results = layer.groups * rows * columns / batch
+    word = {"forward": chip.input_bits, "backward": chip.error_bits}.get(pass_, design.schedule.gradient_bits)
+    yield from move(design, name, pass_, "global_buffer", "write", results * word)
+
+
+def transferred(design: Design, name: str, pass_: str, read: Real, written: Real) -> Iterator[Action]:
+    """Bits from DRAM through the global buffer, and to it."""
+    yield from move(design, name, pass_, "dram", "read", read)
+    yield from move(design, name, pass_, "global_buffer", "write", read)
+    yield from move(design, name, pass_, "global_buffer", "read", written)
+    yield from move(design, name, pass_, "dram", "write", written)
+
+
+def update(design: Design, placement: Placement) -> Iterator[Action]:
+    """Each weight's step, times the learning rate, is added in DRAM's word once a batch."""
+    name, pass_, share = placement.layer.name, "weight_update", placement.layer.weights / design.batch
+    units, word = design.units("rate_multiplier"), weight_word(design)
+    yield from move(design, name, pass_, "global_buffer", "read", share * design.schedule.gradient_bits)
+    yield Action(name, pass_, "rate_multiplier", "multiply", share, share / units, pipelined=True)
+    yield from transferred(design, name, pass_, share * word, share * word)
+
+
+def _spill(design: Design) -> Real:
+    """Share of what a batch keeps of all layers that the global buffer has no room for."""
+    bits = design.batch * sum(design.kept_bits(placement) for placement in design.plan.placements)
+    return np.maximum(0.0, 1 - design.chip.global_buffer.size / bits)

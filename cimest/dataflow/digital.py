@@ -1,0 +1,174 @@
+"""Layers without weights: what happens to activations and errors between the arrays, and to learned values elsewhere.
+
+They work on what passes between arrays and the global buffer, so that only what crosses from one stage of the network
+to another is stored, and what a layer remembers for its backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from cimest.actions import Action
+from cimest.activity import LayerActivity
+from cimest.dataflow import attention
+from cimest.dataflow.design import Design
+from cimest.dataflow.matrix import move
+from cimest.mapping.floorplan import Placement
+from cimest.network import (
+    Activation,
+    Add,
+    Attention,
+    AveragePool,
+    Embedding,
+    Layer,
+    Lstm,
+    MaxPool,
+    Normalise,
+    PlaceEmbedding,
+)
+from hwlib.component import Real
+
+NORMALISE_FORWARD = 4
+"""Multiply-accumulates a value (counted): sum, sum of squares, times the reciprocal deviation, scale with offset."""
+
+NORMALISE_BACKWARD = {"batch": 4, "layer": 7}
+"""Multiply-accumulates a value (counted): two for the error at the input, two for those of scale and offset; in a
+batch their sums are all that the former needs, while the channels of one place need the scaled error and two more."""
+
+SLOPE = 2
+"""Multiply-accumulates of an error through a function: slope from the value, s(1 - s) or 1 - t², times the error."""
+
+
+def forward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Forward pass of a stage's layers without weights, with centring: each output less its channel's mean.
+
+    Centring also updates that mean. As many values are worked on side by side as the bus delivers.
+    """
+    chip, stage, name = design.chip, design.stage(placement), placement.layer.name
+    yield _streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
+    if isinstance(placement.layer, Lstm):
+        yield _gates(design, placement.layer, "forward")
+    for layer in stage.digital:
+        yield from _forward(design, name, layer, activity)
+    remembered = design.remembered_values(placement) * chip.input_bits
+    yield from move(design, name, "forward", "global_buffer", "read", stage.operand_values * chip.input_bits)
+    yield from move(design, name, "forward", "global_buffer", "write", remembered)
+
+
+def _forward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:
+    """Forward pass of one layer, charged to the stage of that name."""
+    values, results = prod(layer.input), prod(layer.output)
+    if isinstance(layer, Activation) and layer.kind == "relu":
+        yield _streamed(design, name, "forward", "relu", "apply", values)
+    elif isinstance(layer, Activation):
+        yield _streamed(design, name, "forward", "function_table", "look_up", values)
+    elif isinstance(layer, MaxPool):
+        yield _streamed(design, name, "forward", "max_pool", "pool", results)
+    elif isinstance(layer, AveragePool):  # dividing by the number of places is part of the next layer's shift
+        yield _streamed(design, name, "forward", "average_pool", "accumulate", results * layer.places)
+    elif isinstance(layer, Add):
+        sources = len(design.network.sources_of(layer))
+        yield _streamed(design, name, "forward", "adder", "add", results * (sources - 1))
+    elif isinstance(layer, Normalise):
+        vectors = layer.input[0] / design.batch if layer.kind == "batch" else layer.input[1] * layer.input[2]
+        yield _streamed(design, name, "forward", "vector_unit", "multiply_accumulate", NORMALISE_FORWARD * values)
+        yield _streamed(design, name, "forward", "root_table", "look_up", vectors)
+        yield from _learned(design, name, "forward", "global_buffer", "read", layer.parameters)
+    elif isinstance(layer, Embedding):
+        yield from _learned(design, name, "forward", "dram", "read", results)
+    elif isinstance(layer, PlaceEmbedding):
+        yield _streamed(design, name, "forward", "adder", "add", values)
+        yield from _learned(design, name, "forward", "global_buffer", "read", layer.parameters)
+    elif isinstance(layer, Attention):
+        yield from attention.forward(design, name, layer, activity)
+
+
+def backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """Backward pass of a stage's layers without weights, from the errors that come back to those at its matrix.
+
+    Where these follow without arithmetic, only what came back is ever stored; else what they become is, for the
+    matrix and the weight gradient.
+    """
+    chip, stage, name = design.chip, design.stage(placement), placement.layer.name
+    word, spilled = chip.error_bits, design.spill(placement)
+    returned, left = stage.returned_values, stage.operand_error_values
+    if joined := returned - stage.result_values:
+        yield _streamed(design, name, "backward", "adder", "add", joined)
+    needed = stage.digital if design.network.passes_error_on(placement.layer) else stage.after
+    for layer in reversed(needed):
+        yield from _backward(design, name, layer, activity)
+    if isinstance(placement.layer, Lstm):
+        yield _gates(design, placement.layer, "backward")
+    read = stage.returned_before * word
+    made, remembered = 0, 0
+    if not stage.compact:
+        remembered = design.remembered_values(placement) * chip.input_bits
+        read += returned * word + design.index_bits(placement) + remembered
+        made = design.error_bits(placement)
+    yield from move(design, name, "backward", "global_buffer", "read", read)
+    yield from move(design, name, "backward", "global_buffer", "write", made + left * word + remembered * spilled)
+    # Errors wait for the weight gradient, also those that the loss unit made.
+    waiting: Real = made + (stage.delivered_values * word if stage.compact else 0)
+    if design.schedule.activations == "dram":
+        yield from move(design, name, "backward", "dram", "read", read)
+        waiting = made + (left + stage.delivered_values) * word
+    else:
+        yield from move(design, name, "backward", "dram", "read", remembered * spilled)
+    yield from move(design, name, "backward", "dram", "write", waiting * spilled)
+
+
+def _backward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:
+    """Backward pass of one layer; pooling and addition only pass errors on."""
+    values = prod(layer.input)
+    if isinstance(layer, Activation) and layer.kind == "relu":
+        yield _streamed(design, name, "backward", "relu", "apply", values)
+    elif isinstance(layer, Activation):
+        yield _streamed(design, name, "backward", "vector_unit", "multiply_accumulate", SLOPE * values)
+    elif isinstance(layer, Normalise):
+        count = NORMALISE_BACKWARD[layer.kind] * values
+        yield _streamed(design, name, "backward", "vector_unit", "multiply_accumulate", count)
+        yield from _learned(design, name, "backward", "global_buffer", "read", layer.parameters)
+    elif isinstance(layer, PlaceEmbedding):  # the sum of a batch's errors lies in the buffer
+        yield _streamed(design, name, "backward", "adder", "add", values)
+        for action in ("read", "write"):
+            yield from _learned(design, name, "backward", "global_buffer", action, values)
+    elif isinstance(layer, Attention):
+        yield from attention.backward(design, name, layer, activity)
+
+
+def update(design: Design, placement: Placement) -> Iterator[Action]:
+    """Update of what the stage's layers without weights have learned, by plain descent.
+
+    A table of vectors for tokens lies in the DRAM, where each sample changes the vectors of its tokens; all other
+    values lie in the global buffer and change once a batch.
+    """
+    name, pass_ = placement.layer.name, "weight_update"
+    for layer in design.stage(placement).digital:
+        if not layer.parameters:
+            continue
+        tokens = isinstance(layer, Embedding)
+        changed: Real = prod(layer.output) if tokens else layer.parameters / design.batch
+        yield _streamed(design, name, pass_, "vector_unit", "multiply_accumulate", changed)
+        for action in ("read", "write"):
+            yield from _learned(design, name, pass_, "dram" if tokens else "global_buffer", action, changed)
+
+
+def _streamed(design: Design, name: str, pass_: str, part: str, action: str, count: Real) -> Action:
+    """So many actions by all units of a part, while data pass by."""
+    return Action(name, pass_, part, action, count, count / design.units(part), pipelined=True, transfer=True)
+
+
+def _learned(design: Design, name: str, pass_: str, memory: str, action: str, values: Real) -> Iterator[Action]:
+    """Learned values, in words as wide as gradients, to or from a memory."""
+    yield from move(design, name, pass_, memory, action, values * design.schedule.gradient_bits)
+
+
+def _gates(design: Design, layer: Lstm, pass_: str) -> Action:
+    """The gate units of an LSTM: each step waits for them."""
+    cells, units = layer.hidden, design.units("lstm_gates")
+    return Action(
+        layer.name, pass_, "lstm_gates", pass_, cells * layer.positions, layer.positions * np.ceil(cells / units)
+    )

@@ -1,0 +1,327 @@
+"""In-memory training rules in machine code by numba: one vector's update of a tile, held to in_memory_reference.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from cimest.kernels.in_memory_random import normals_at, normals_from, trains, uniforms_from
+from cimest.kernels.in_memory_types import (
+    BLOCK,
+    CELLS_FAST,
+    CELLS_SLOW,
+    CHOP,
+    CODES,
+    DOWN_FAST,
+    DOWN_SLOW,
+    FAST_NOISE,
+    HIGH,
+    LINE,
+    LINES_COLUMNS,
+    LINES_ROWS,
+    LOW,
+    MEMORY,
+    PRODUCTS,
+    READS,
+    ROWS_SLOW,
+    SLOTS,
+    SLOW_NOISE,
+    SWEEPS,
+    TRAIN_COLUMNS,
+    TRAIN_ROWS,
+    TRANSFER_READ,
+    TRANSFER_ROUNDING,
+    UP_FAST,
+    UP_SLOW,
+    VECTORS,
+)  # fmt: skip
+
+OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Of functions that only compiled ones call: what Python would call them through takes half of the compilation."""
+
+
+@njit(**INNER)
+def _curved(w, pulses, size, nodes, low, high):
+    """A weight after some pulses whose step follows a curve between the ends of the range."""
+    curve = nodes[0 if pulses > 0 else 1]
+    size = size if pulses > 0 else -size
+    for _ in range(abs(pulses)):
+        place = min(max((w - low) / (high - low), np.float32(0)), np.float32(1)) * np.float32(len(curve) - 1)
+        node = min(int(place), len(curve) - 2)
+        factor = curve[node] + (place - np.float32(node)) * (curve[node + 1] - curve[node])
+        w = min(max(w + size * factor, low), high)
+    return w
+
+
+@njit(**INNER)
+def _fire(tile, level, room, count, key, step):
+    """Pulse the first `count` listed cells of one of the tile's arrays; returns pulses up and down."""
+    weights, codes, scales = tile.arrays[level].reshape(-1), tile.codes[level].reshape(-1), tile.scales[level]
+    written, visible = tile.written[level].reshape(-1), tile.visible.reshape(-1)
+    cells, pulses, draws, nodes = room.cells, room.pulses, room.draws, tile.nodes
+    share, noise, per_pulse, straight = tile.shares[level], np.float32(tile.noise), tile.per_pulse, nodes.shape[1] == 0
+    if noise > 0:
+        normals_at(cells, count, np.uint32(tile.seed), key, step, draws)
+    total = down = np.int64(0)
+    for i in range(count):
+        # Without branches on the sign, which nothing can predict; indices without sign need no check for it.
+        cell, n = np.uint64(cells[i]), pulses[i]
+        negative = np.uint64(n < 0)
+        times = abs(n)
+        total += times
+        down += times * np.int64(negative)
+        sign = np.float32(1) - np.float32(2) * np.float32(negative)
+        first, side = cell * np.uint64(CODES), np.uint64(2) * negative
+        size = np.float32(codes[first + side]) * scales[side]
+        slope = np.float32(codes[first + side + np.uint64(1)]) * scales[side + np.uint64(1)]
+        low = np.float32(codes[first + np.uint64(LOW)]) * scales[LOW]
+        high = np.float32(codes[first + np.uint64(HIGH)]) * scales[HIGH]
+        old = weights[cell]
+        w = old
+        if straight:
+            for _ in range(times):
+                w = min(max(w + sign * max(size - sign * slope * w, np.float32(0)), low), high)
+        else:
+            w = _curved(w, n, size, nodes, low, high)
+        if noise > 0:
+            growth = np.sqrt(np.float32(times)) if per_pulse else np.float32(1)
+            w = min(max(w + noise * growth * draws[i], low), high)
+        if size == 0:
+            w = old
+        weights[cell] = w
+        written[cell] += times
+        if share != 0:
+            visible[cell] += share * (w - old)
+    return total - down, down
+
+
+@njit(**INNER)
+def _largest(values):
+    largest = np.float32(0)
+    for i in range(len(values)):
+        largest = max(largest, abs(values[i]))
+    return np.float64(largest)
+
+
+@njit(**INNER)
+def _lines(values, factor, slots, seed, key, step, trained, negative, lines, probability):
+    """Trains of one side; lists the lines that fire at least once and returns their number."""
+    count, factor = len(values), np.float32(factor)
+    for i in range(count):
+        probability[i] = min(abs(values[i]) * factor, np.float32(1))
+    trains(probability, count, slots, seed, key, step, trained)
+    found = np.int64(0)
+    for i in range(count):
+        lines[found] = i
+        negative[i] = values[i] < 0
+        found += trained[i] != 0
+    return found
+
+
+@njit(**INNER)
+def _ones(word):
+    """Ones of a word."""
+    word = np.uint32(word - np.uint32(np.uint32(word >> np.uint32(1)) & np.uint32(0x55555555)))
+    word = np.uint32((word & np.uint32(0x33333333)) + (np.uint32(word >> np.uint32(2)) & np.uint32(0x33333333)))
+    word = np.uint32(np.uint32(word + np.uint32(word >> np.uint32(4))) & np.uint32(0x0F0F0F0F))
+    return np.int64(np.uint32(word * np.uint32(0x01010101)) >> np.uint32(24))
+
+
+@njit(**INNER)
+def _trained(tile, plan, x, d, gain, room):
+    """Running means, and the expected pulses of the largest product; 0 if there is nothing to update."""
+    largest_x, largest_d = _largest(x), _largest(d)
+    if largest_x == 0 or largest_d == 0:
+        return 0.0, largest_x, largest_d
+    maxima = tile.maxima
+    maxima[0] = largest_x if maxima[0] == 0 else maxima[0] + MEMORY * (largest_x - maxima[0])
+    maxima[1] = largest_d if maxima[1] == 0 else maxima[1] + MEMORY * (largest_d - maxima[1])
+    k = gain * largest_x * largest_d
+    return k / (maxima[0] * maxima[1]) if plan.running else k, largest_x, largest_d
+
+
+@njit(**INNER)
+def outer_pulses(tile, plan, x, d, gain, room):
+    """Pulse trains of both sides meet in the cells of the last array, against the gradient x dᵀ.
+
+    k expected pulses of the largest product need ceil(k) slots, at most `plan.slots`; what is beyond is clipped on
+    the side of the errors.
+    """
+    k, largest_x, largest_d = _trained(tile, plan, x, d, gain, room)
+    if k == 0:
+        return
+    slots = max(1, min(int(np.ceil(k)), plan.slots))
+    root = np.sqrt(min(k / slots, 1.0))
+    seed, counts = np.uint32(tile.seed), tile.counts
+    step = np.uint32(counts[VECTORS])
+    rows = _lines(
+        x, root / largest_x, slots, seed, np.uint32(tile.key + TRAIN_ROWS), step,
+        room.trains_x, room.negative_x, room.lines_x, room.probability,
+    )  # fmt: skip
+    columns = _lines(
+        d, root / largest_d * max(1.0, k / plan.slots), slots, seed, np.uint32(tile.key + TRAIN_COLUMNS), step,
+        room.trains_d, room.negative_d, room.lines_d, room.probability,
+    )  # fmt: skip
+    counts[SLOTS] += slots
+    counts[LINES_ROWS] += rows
+    counts[LINES_COLUMNS] += columns
+    key, level, found = np.uint32(tile.key + FAST_NOISE), np.int64(len(tile.arrays) - 1), np.int64(0)
+    trains_d, negative_d, lines_d, cells, pulses = room.trains_d, room.negative_d, room.lines_d, room.cells, room.pulses
+    chopper, width = tile.chopper, tile.visible.shape[1]
+    for i in range(rows):
+        row = room.lines_x[i]
+        train, base = room.trains_x[row], np.uint32(row * width)
+        sign = np.int64(1 if room.negative_x[row] else -1)
+        if len(chopper) > 0:
+            sign *= chopper[row]
+        for j in range(columns):
+            column = np.uint64(lines_d[j])
+            both = np.uint32(train & trains_d[column])
+            cells[found] = np.uint32(base + np.uint32(column))
+            pulses[found] = sign * (np.int64(1) - np.int64(2) * np.int64(negative_d[column])) * _ones(both)
+            found += both != 0
+        if found >= BLOCK or (found > 0 and i == rows - 1):
+            up, down = _fire(tile, level, room, found, key, step)
+            counts[CELLS_FAST] += found
+            counts[UP_FAST] += up
+            counts[DOWN_FAST] += down
+            found = np.int64(0)
+
+
+@njit(**INNER)
+def converted(value, periphery):
+    """What an ADC makes of an output."""
+    bound = np.float32(periphery.bound)
+    if periphery.outputs > 0:
+        step = np.float32(periphery.bound / periphery.outputs)
+        value = np.floor(value / step + np.float32(0.5)) * step
+    return min(max(value, -bound), bound)
+
+
+@njit(**INNER)
+def _slow_pulses(tile, level, room, found, step):
+    """Pulse the listed cells, all of one row, of the array that a transfer or a digital gradient writes."""
+    if found > 0:
+        counts = tile.counts
+        up, down = _fire(tile, level, room, found, np.uint32(tile.key + SLOW_NOISE), step)
+        counts[CELLS_SLOW] += found
+        counts[UP_SLOW] += up
+        counts[DOWN_SLOW] += down
+        counts[ROWS_SLOW] += 1
+
+
+@njit(**INNER)
+def _transfer(tile, plan, level, rate, periphery, room):
+    """Read the next row of an array, and pulse what follows from it into the next slower one."""
+    columns, row = tile.visible.shape[1], tile.position[level, LINE]
+    seed, step = np.uint32(tile.seed), np.uint32(tile.counts[READS])
+    chop = np.float32(tile.chopper[row]) if len(tile.chopper) > 0 else np.float32(1)
+    values = room.values
+    for column in range(columns):
+        values[column] = tile.arrays[level, row, column]
+    if periphery.noise > 0:
+        normals_from(0, columns, seed, np.uint32(tile.key + TRANSFER_READ), step, room.draws)
+        for column in range(columns):
+            values[column] += np.float32(periphery.noise) * room.draws[column]
+    for column in range(columns):
+        values[column] = converted(values[column], periphery)
+    tracked = plan.tail > 0
+    waiting = tracked and tile.phases[row] == 0
+    if tracked:
+        for column in range(columns):
+            reading = values[column]
+            values[column] = reading - tile.past[row, column]
+            tile.mean[row, column] += np.float32(plan.tail) * (reading - tile.mean[row, column])
+    if not plan.buffered:
+        uniforms_from(0, columns, seed, np.uint32(tile.key + TRANSFER_ROUNDING), step, room.draws)
+    found, base, factor, stays = (
+        np.int64(0),
+        row * columns,
+        np.float32(rate) * chop,
+        np.float32(max(1 - plan.leak * rate, 0.0)),
+    )
+    if not waiting:
+        for column in range(columns):
+            amount = factor * values[column]
+            if plan.buffered:
+                h = stays * tile.hidden[row, column] + amount
+                n = 0
+                if abs(h) >= 1:
+                    n = 1 if h > 0 else -1
+                    h = np.float32(plan.keep) * h if plan.keep >= 0 else h - np.float32(n)
+                tile.hidden[row, column] = h
+            else:
+                n = min(max(int(np.floor(amount + room.draws[column])), -plan.slots), plan.slots)
+            room.cells[found], room.pulses[found] = np.uint32(base + column), n
+            found += n != 0
+    _slow_pulses(tile, level - 1, room, found, step)
+    tile.counts[READS] += 1
+    _advance(tile, plan, level, row, seed, step, room)
+
+
+@njit(**INNER)
+def _advance(tile, plan, level, row, seed, step, room):
+    """To the next row, and flip the chopper of this one when its phase ends."""
+    rows, columns = tile.visible.shape
+    flips = plan.period > 0 and (tile.position[level, SWEEPS] + 1) % plan.period == 0
+    if plan.flip > 0:
+        uniforms_from(row, 1, seed, np.uint32(tile.key + CHOP), step, room.draws)
+        flips = room.draws[0] < plan.flip
+    if flips:
+        tile.chopper[row] = -tile.chopper[row]
+        tile.phases[row] += 1
+        if plan.tail > 0:
+            for column in range(columns):
+                tile.past[row, column] = tile.mean[row, column]
+    tile.position[level, LINE] = (row + 1) % rows
+    if row + 1 == rows:
+        tile.position[level, SWEEPS] += 1
+
+
+@njit(**INNER)
+def _digital(tile, plan, x, d, gain, room):
+    """Add the exact outer product to the digital matrix, and write its whole pulses at the end of a batch."""
+    rows, columns = tile.visible.shape
+    k, largest_x, largest_d = _trained(tile, plan, x, d, gain, room)
+    if k > 0:
+        factor = np.float32(k / (largest_x * largest_d))
+        for row in range(rows):
+            if x[row] != 0:
+                tile.counts[PRODUCTS] += columns
+                scaled = factor * x[row]
+                for column in range(columns):
+                    tile.hidden[row, column] -= scaled * d[column]
+    if (tile.counts[VECTORS] + 1) % plan.batch == 0:
+        for row in range(rows):
+            found = np.int64(0)
+            for column in range(columns):
+                n = min(max(int(tile.hidden[row, column]), -plan.slots), plan.slots)
+                tile.hidden[row, column] -= np.float32(n)
+                room.cells[found], room.pulses[found] = np.uint32(row * columns + column), n
+                found += n != 0
+            _slow_pulses(tile, np.int64(0), room, found, np.uint32(tile.counts[VECTORS]))
+
+
+@njit(**INNER)
+def update_vector(tile, plan, x, d, gain, speed, periphery, room):
+    """See `in_memory_reference.update_vector`."""
+    counts = tile.counts
+    if plan.batch > 0:
+        _digital(tile, plan, x, d, gain, room)
+    else:
+        outer_pulses(tile, plan, x, d, gain, room)
+    counts[VECTORS] += 1
+    every = plan.every
+    for level in range(len(tile.arrays) - 1, 0, -1):
+        if counts[VECTORS] % every == 0:
+            for _ in range(plan.reads):
+                _transfer(tile, plan, level, speed * plan.rate, periphery, room)
+        every *= plan.slower
+
+
+@njit(**OPTIONS)
+def update(tile, plan, x, d, gain, speed, periphery, room):
+    """Vectors one after another; see `in_memory_reference.update`."""
+    for i in range(len(x)):
+        update_vector(tile, plan, x[i], d[i], gain, speed, periphery, room)

@@ -1,0 +1,124 @@
+"""Between digital values and the codes that arrays see: inputs as powers of two, errors likewise."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cimest.learning.tile import Errors
+
+RANGE = 4.0
+"""Full scale of a layer's input codes in units of the root mean square, so that few are clipped (our choice)."""
+
+ERROR_RANGE = 8.0
+"""Full scale of quantised errors in units of their root mean square: errors are heavy-tailed, and with the maximum
+as full scale a few samples would leave the others no codes (our choice)."""
+
+
+class Codes(NamedTuple):
+    """Values as arrays take them.
+
+    Parameters
+    ----------
+    codes : array of uint8 or int8, channels last
+    step : float
+        Value of a code of one: a power of two.
+    """
+
+    codes: np.ndarray
+    step: float
+
+
+Signal = np.ndarray | Codes
+"""What passes between layers, shape (samples, height, width, channels)."""
+
+
+def values(signal: Signal) -> np.ndarray:
+    """A signal as numbers in single precision."""
+    if isinstance(signal, Codes):
+        return signal.codes * np.float32(signal.step)
+    return signal
+
+
+def power_of_two(value: float) -> float:
+    """The power of two nearest to a positive value, on a logarithmic scale."""
+    return float(2.0 ** np.rint(np.log2(value)))
+
+
+def mean_square(values: np.ndarray) -> float:
+    """Mean square, by numpy's own pairwise sums: the same for any number of threads."""
+    return float(np.square(values, dtype=np.float32).mean(dtype=np.float64))
+
+
+def follows(present: float, wanted: float) -> float:
+    """A power of two to go on with: the present one unless the wanted value is beyond a factor of two from it."""
+    return present if present / 2 <= wanted <= present * 2 else power_of_two(wanted)
+
+
+def quantise(error: np.ndarray, bits: int) -> Errors:
+    """Errors (vectors, columns) as arrays take them: in units of a power of two near 8 root mean squares."""
+    largest = 2 ** (bits - 1) - 1
+    size = ERROR_RANGE * mean_square(error) ** 0.5
+    scale = power_of_two(size) / (largest + 1) if size > 0 else 1.0
+    codes = np.clip(np.rint(error * np.float32(1 / scale)), -largest, largest)
+    return Errors(codes.astype(np.int8), scale)
+
+
+def aligned(parts: list[Errors]) -> Errors:
+    """Errors of several reads over one another, with the largest of their scales: the others are shifted."""
+    scale = max(part.scale for part in parts)
+    shifted = [np.rint(part.codes * np.float32(part.scale / scale)).astype(np.int8) for part in parts]
+    return Errors(np.concatenate(shifted), scale)
+
+
+class Encoder:
+    """Makes codes of a layer's output, since arrays read it.
+
+    Full scale is a power of two near four root mean squares of a symmetric distribution, which values that are never
+    negative are taken for one half of. It begins with the size that layers are shifted to, one.
+
+    Parameters
+    ----------
+    bits : int
+        Of the codes, with the sign if they have one.
+    signed : bool
+        Whether values may be below zero.
+    full : float
+        Full scale at first, a power of two.
+    adapts : bool
+        Whether full scale follows the size of the values.
+    """
+
+    def __init__(self, bits: int, signed: bool, full: float = RANGE, adapts: bool = True):
+        self.signed, self.adapts = signed, adapts
+        levels = 2 ** (bits - 1) if signed else 2**bits
+        self.low, self.largest = (1 - levels if signed else 0), levels - 1
+        self.step = full / levels
+        self.unit = RANGE / levels
+
+    def forward(self, signal: np.ndarray, training: bool, measuring: bool) -> Codes:
+        """Codes; training remembers which values were within the range."""
+        if training and measuring and self.adapts:
+            size = (mean_square(signal) * (1 if self.signed else 2)) ** 0.5
+            if size > 0:
+                self.step = follows(self.step, size * self.unit)
+        scaled = signal * np.float32(1 / self.step)
+        if training:
+            self.within = scaled < self.largest
+            if self.signed:
+                self.within &= scaled > self.low
+        codes = np.clip(np.rint(scaled, out=scaled), self.low, self.largest, out=scaled)
+        return Codes(codes.astype(np.int8 if self.signed else np.uint8), self.step)
+
+    def backward(self, error: np.ndarray) -> np.ndarray:
+        """Errors pass where the value was within the range."""
+        return np.where(self.within, error, np.float32(0))
+
+    def state(self) -> dict[str, Any]:
+        """All that the next batch depends on."""
+        return {"step": self.step}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.step = state["step"]

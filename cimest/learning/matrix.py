@@ -1,0 +1,148 @@
+"""Layers with weights that have no memory: a convolution's analog tile with what is digital at its output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cimest.kernels.patches import col2im, im2col
+from cimest.learning.codes import Codes, Signal, follows, mean_square, power_of_two, quantise
+from cimest.learning.layers import Part, State
+from cimest.learning.tile import AnalogTile, Errors, column_sums
+from cimest.network import Conv, Weighted
+
+MEAN_MEMORY = 0.9
+"""Share of the running mean of a channel that stays after a batch (our choice)."""
+
+
+class Centring:
+    """The digital offset and shift at the output of a tile.
+
+    Each output channel is centred: its running mean over the batches before is subtracted, so that no batch has
+    to wait for its own. Device asymmetry drives all weights of a column together, which shifts whole channels and
+    ends with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
+
+    Parameters
+    ----------
+    channels : int
+    target : float
+        Root mean square of the output that the shift aims at.
+
+    Attributes
+    ----------
+    offset : array, shape (channels,), or None
+        Where the centre of each channel is put, none: at zero.
+    adapts : bool
+        Whether the shift changes after the first batch: it may where what is behind does not mind its size.
+    followers : list of Centring
+        Those of the layers behind, whose inputs change with the shift.
+    """
+
+    def __init__(self, channels: int, target: float):
+        self.target, self.scale, self.batches = target, 1.0, 0
+        self.mean = np.zeros(channels, dtype=np.float32)
+        self.offset: np.ndarray | None = None
+        self.adapts = False
+        self.followers: list[Centring] = []
+
+    def follow(self, y: np.ndarray) -> None:
+        """Take the means of a batch into the running ones; the first batch's are taken as they are."""
+        latest = (column_sums(y) / len(y)).astype(np.float32)
+        self.batches += 1
+        if self.batches == 1:
+            self.mean = latest
+        self.mean = self.mean + np.float32(1 - MEAN_MEMORY) * (latest - self.mean)
+
+    def apply(self, y: np.ndarray, mean: np.ndarray, measuring: bool) -> None:
+        """Centre and scale outputs (vectors, channels) in place; measuring follows their size."""
+        y -= mean
+        if measuring:
+            self._adjust(mean_square(y) ** 0.5)
+        y *= np.float32(self.scale)
+        if self.offset is not None:
+            y += self.offset
+
+    def _adjust(self, size: float) -> None:
+        """Choose the shift for outputs of that root mean square; later only if that is off by a factor of two.
+
+        The inputs of the layers behind change with it, and so do the means of their outputs.
+        """
+        fresh = self.batches == 1
+        if size > 0 and (fresh or self.adapts):
+            before, wanted = self.scale, self.target / size
+            self.scale = power_of_two(wanted) if fresh else follows(before, wanted)
+            for centring in self.followers:
+                centring.mean *= np.float32(self.scale / before)
+
+    def state(self) -> State:
+        """All that the next batch depends on."""
+        return {"mean": self.mean, "scale": self.scale, "batches": self.batches}
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        self.mean, self.scale, self.batches = state["mean"].copy(), state["scale"], state["batches"]
+
+
+class WeightedPart(Part):
+    """A layer whose weights are on a tile.
+
+    After `backward`, `x` and `delta` are the operands of its weight gradient: the codes that the arrays took, of all
+    vectors of the batch, and the errors at their outputs.
+    """
+
+    x: np.ndarray
+    delta: Errors
+
+    def __init__(self, layer: Weighted, tile: AnalogTile, target: float, error_bits: int, passes: bool):
+        self.layer, self.tile, self.error_bits = layer, tile, error_bits
+        self.passes = passes
+        self.centring = Centring(layer.fan_out, target)
+
+    def state(self) -> State:
+        """See `Centring`."""
+        return self.centring.state()
+
+    def restore(self, state: State) -> None:
+        """Take up what `state` gave."""
+        self.centring.restore(state)
+
+
+class Matrix(WeightedPart):
+    """A convolution.
+
+    Parameters
+    ----------
+    layer : Conv
+    tile : AnalogTile
+    target : float
+        See `Centring`.
+    error_bits : int
+        Of the errors, with sign.
+    passes : bool
+        Whether errors at the input are needed.
+    """
+
+    layer: Conv
+
+    def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
+        """Scaled and centred products; training remembers the inputs and follows the mean."""
+        (signal,) = inputs
+        assert isinstance(signal, Codes), "a model encodes what arrays read"
+        x = im2col(signal.codes, self.layer)
+        y = self.tile.forward(x)
+        y *= np.float32(signal.step)
+        centring = self.centring
+        mean = centring.mean
+        if training:
+            self.x = x
+            first = centring.batches == 0
+            centring.follow(y)
+            mean = centring.mean if first else mean
+        centring.apply(y, mean, self.tile.measuring and training)
+        return y.reshape(len(signal.codes), *self.layer.output[1:], self.layer.fan_out)
+
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Errors at the input, if they are needed."""
+        self.delta = quantise(error.reshape(-1, self.layer.fan_out), self.error_bits)
+        if not self.passes:
+            return ()
+        return (col2im(self.tile.backward(self.delta), self.layer) * np.float32(self.centring.scale),)

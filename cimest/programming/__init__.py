@@ -1,0 +1,1 @@
+"""Weight programming: writing trained weights into analog memory, and what time does to them."""

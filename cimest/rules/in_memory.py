@@ -1,0 +1,184 @@
+"""Rules that update in the arrays: pulse trains of inputs and errors meet in the cells, and no gradient is formed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from cimest.config.schema import Chip
+from cimest.mapping.floorplan import place
+from cimest.mapping.part import Part
+from cimest.mapping.parts import weight_array
+from cimest.network import Network
+from cimest.rules.plan import Plan
+from cimest.rules.rule import Rule, State
+from hwlib.components.buffers import SramBuffer
+from hwlib.components.momentum import MomentumMultiplierUnit
+from hwlib.components.tiki_taka import TransferUnit
+from hwlib.devices import Device
+from hwlib.provenance import uses
+
+Slots = Annotated[int, Field(ge=1, le=31)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+STRENGTH_PER_STATE = 0.005
+"""Automatic strength over the states of a device: the fast array forgets after as many pulses as it has states, so
+that finer devices need more of them to forget in the same time, which should be that of a read sweep (our choice)."""
+
+WORD = 8
+"""Bits of a digital matrix's value (rasch2024fast)."""
+
+STRENGTHS = 0.03, 1.0
+"""Least and largest automatic strength."""
+
+DIGITAL_PULSES = 31
+"""Most pulses of a cell in one write of a digital gradient (our choice)."""
+
+
+@dataclass(frozen=True)
+class InMemory(Rule):
+    """Base of the rules whose gradient goes to a fast array of its own, and from there, row by row, to the weights.
+
+    Every vector pulses the fast array, which is counted from its cells' balance points; pulses of both signs pull each
+    cell back there, so that it holds a mean of the latest gradients. Rows of it are read in turn, and become pulses on
+    the weights at the learning rate times `pace`: the share of half the range by which a weight would move in a vector
+    if its fast cell read one.
+
+    Parameters
+    ----------
+    slots : int
+        Longest pulse train.
+    strength : float or "auto"
+        Expected pulses, over `slots`, of the cell with the largest input and error; auto: in proportion to
+        the states of the device.
+    pace : float
+        Over the learning rate.
+    reads : int
+        Rows read at a time.
+    every : int
+        Vectors between reads.
+    reference : {"exact", "alternating"}
+        How balance points are known: exactly, or from where `reference_pulses` alternating pulses leave each cell.
+    reference_pulses : int
+        Of each cell, half of them in each direction.
+    reference_error : float
+        Standard deviation of an error of the reference, over half the range.
+    """
+
+    slots: Slots = 5
+    strength: Annotated[float, Field(gt=0, le=10)] | Literal["auto"] = "auto"
+    pace: Annotated[float, Field(gt=0, le=1)] = 0.01
+    reads: Count = 2
+    every: Count = 1
+    reference: Literal["exact", "alternating"] = "exact"
+    reference_pulses: Annotated[int, Field(ge=2, le=100_000)] = 400
+    reference_error: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    buffered: ClassVar[bool] = False
+    """Whether a digital buffer stands between fast array and weights."""
+    tracked: ClassVar[bool] = False
+    """Whether the reference is a running mean of the readings."""
+    in_array: ClassVar[bool] = True
+
+    @property
+    def levels(self) -> int:
+        """Arrays of a layer."""
+        return 2
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Weight of each array in the visible one, the slowest first."""
+        return 1.0, 0.0
+
+    @property
+    def chopped(self) -> bool:
+        """Whether the signs of inputs are flipped now and then."""
+        return False
+
+    @property
+    def matrices(self) -> int:
+        """Digital matrices of a word for each weight: the buffer, the running mean and the reference."""
+        return (1 if self.buffered else 0) + (2 if self.tracked else 0)
+
+    @property
+    def phase(self) -> float:
+        """Reads of a row between two flips of its chopper; 0 without."""
+        return 0.0
+
+    @property
+    def slower_levels(self) -> int:
+        """How much rarer each slower array is read than the one before it."""
+        return 1
+
+    def effective_strength(self, device: Device) -> float:
+        """`strength`, or what `auto` makes of it."""
+        if self.strength != "auto":
+            return self.strength
+        return float(np.clip(STRENGTH_PER_STATE * device.states, *STRENGTHS))
+
+    def plan(self, shape: tuple[int, int], device: Device) -> Plan:
+        """The rule's numbers for a tile of `shape` (fan-in, fan-out)."""
+        return Plan(
+            slots=self.slots, running=True, every=self.every, reads=self.reads,
+            rate=shape[0] * self.every / self.reads * device.states / 2, buffered=self.buffered, leak=0.0, keep=0.1,
+            period=0, flip=0.0, tail=0.0, batch=0, slower=self.slower_levels,
+        )  # fmt: skip
+
+    def gain(self, shape: tuple[int, int], device: Device, learning_rate: float) -> float:
+        """Expected pulses of the cell whose input and error are the largest, when these are at their running means."""
+        return self.effective_strength(device) * self.slots
+
+    def speed(self, learning_rate: float) -> float:
+        """What the plan's rate is multiplied by."""
+        return learning_rate * self.pace
+
+    def init(self, shape: tuple[int, int]) -> State:
+        """Fast arrays at their references, empty buffer, choppers at plus one."""
+        buffered = self.buffered or self.levels == 1
+
+        def matrix(kept: bool) -> np.ndarray:
+            return np.zeros(shape if kept else (0, 0), dtype=np.float32)
+
+        return {
+            "fast": np.zeros((self.levels - 1, *shape), dtype=np.float32),
+            "slow": matrix(True),
+            "hidden": matrix(buffered),
+            "mean": matrix(self.tracked),
+            "past": matrix(self.tracked),
+            "chopper": np.ones(shape[0] if self.chopped else 0, dtype=np.int8),
+            "phases": np.zeros(shape[0] if self.chopped else 0, dtype=np.int64),
+            "position": np.zeros((self.levels, 2), dtype=np.int64),
+            "maxima": np.zeros(2),
+            "written": np.zeros((self.levels, *shape), dtype=np.int32),
+            "counts": np.zeros(0, dtype=np.int64),
+        }
+
+    def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
+        """Fast arrays and those that hold their references, and the digital matrices with what works on them.
+
+        The fast arrays share the drivers and converters of the weights'; lanes follow the bus (our choice).
+        """
+        uses("rasch2024fast", "own_choice")
+        parts: dict[str, Part] = {}
+        arrays, array = place(network, chip).arrays, weight_array(chip)
+        if self.levels > 1:
+            parts["fast_array"] = Part(array, arrays * (self.levels - 1), "macro")
+            if not self.tracked:
+                parts["reference_array"] = Part(array, arrays * (self.levels - 1), "macro")
+        if self.matrices:
+            memory = SramBuffer(size=network.weights * WORD * self.matrices, word=chip.bus_bits)
+            parts["rule_memory"] = Part(memory, 1, "chip")
+        lanes = np.maximum(1, chip.bus_bits // WORD)
+        if self.levels > 1:
+            parts["transfer_unit"] = Part(TransferUnit(WORD, chip.adc.bits), lanes, "chip")
+        if self.tracked:
+            parts["reference_unit"] = Part(MomentumMultiplierUnit(WORD), lanes, "chip")
+        return parts
+
+    def step(self, tile: Any, state: State, x: np.ndarray, delta: Any, learning_rate: float) -> State:
+        """Vectors of the batch one after another; see `Rule.step`."""
+        return tile.update_in_array(self, state, x, delta, learning_rate)

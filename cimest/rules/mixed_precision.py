@@ -1,0 +1,62 @@
+"""Mixed precision: exact outer products add up in a digital matrix, whose whole steps are written now and then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from cimest.config.schema import Chip
+from cimest.mapping.part import Part
+from cimest.network import Network
+from cimest.rules.in_memory import DIGITAL_PULSES, WORD, InMemory
+from cimest.rules.plan import Plan
+from cimest.rules.registry import RULES
+from hwlib.components.outer_product import OuterProductUnit
+from hwlib.devices import Device
+
+
+@RULES.register("mixed_precision")
+@dataclass(frozen=True)
+class MixedPrecision(InMemory):
+    """Digital gradients in units of the device's step; what is not yet a whole step waits (nandakumar2020mixed).
+
+    Parameters
+    ----------
+    vectors : int
+        Between two writes.
+    pace : float
+        Over the learning rate: share of half the range by which the largest product moves a weight in a vector.
+    """
+
+    vectors: Annotated[int, Field(ge=1, le=100_000)] = 100
+    pace: Annotated[float, Field(gt=0, le=10)] = 0.1
+
+    @property
+    def matrices(self) -> int:
+        """See `InMemory.matrices`."""
+        return 1
+
+    @property
+    def levels(self) -> int:
+        """See `InMemory.levels`."""
+        return 1
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """See `InMemory.shares`."""
+        return (1.0,)
+
+    def plan(self, shape: tuple[int, int], device: Device) -> Plan:
+        """See `InMemory.plan`."""
+        return super().plan(shape, device)._replace(batch=self.vectors, slots=DIGITAL_PULSES)
+
+    def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
+        """The digital matrix, and multipliers that form the outer products."""
+        unit = OuterProductUnit(chip.input_bits, chip.error_bits, WORD, chip.weight_gradient.lanes)
+        return super().parts(network, chip) | {"outer_product": Part(unit, 1, "macro")}
+
+    def gain(self, shape: tuple[int, int], device: Device, learning_rate: float) -> float:
+        """See `InMemory.gain`."""
+        return learning_rate * self.pace * device.states / 2

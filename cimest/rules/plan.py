@@ -1,0 +1,51 @@
+"""`Plan`: an in-memory training rule for one tile, as numbers that a simulator's kernels and a price both take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Plan(NamedTuple):
+    """A rule for one tile, as numbers.
+
+    Parameters
+    ----------
+    slots : int
+        Longest pulse train, at most 31.
+    running : bool
+        Whether products of input and error count in units of the running means of their largest values.
+    every, reads : int
+        After so many vectors, so many rows are read.
+    rate : float
+        Pulses that a reading of one adds to the buffer, when the array is to move by its whole range in a vector.
+    buffered : bool
+        Whether there is a digital buffer; else readings become pulses at once, rounded stochastically.
+    leak : float
+        Share of the buffer that is lost at each read, in units of what a reading of one adds to it.
+    keep : float
+        Share of the buffer that stays after a pulse; below 0 the pulse is subtracted.
+    period : int
+        Sweeps between two regular flips of a chopper; 0: none.
+    flip : float
+        Probability of a chopper's flip after a read.
+    tail : float
+        Weight of the latest reading in the running mean that becomes the reference at a flip; 0: no such reference.
+    batch : int
+        Vectors between two writes of a digitally accumulated gradient; 0: gradients are pulsed.
+    slower : int
+        How much rarer each slower array is read than the one before it.
+    """
+
+    slots: int
+    running: bool
+    every: int
+    reads: int
+    rate: float
+    buffered: bool
+    leak: float
+    keep: float
+    period: int
+    flip: float
+    tail: float
+    batch: int
+    slower: int

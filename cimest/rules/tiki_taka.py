@@ -1,0 +1,39 @@
+"""Tiki-Taka, first and second version: readings of a fast array move the weights, at once or through a buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cimest.rules.in_memory import InMemory, Share
+from cimest.rules.plan import Plan
+from cimest.rules.registry import RULES
+from hwlib.devices import Device
+
+
+@RULES.register("tiki_taka")
+@dataclass(frozen=True)
+class TikiTaka(InMemory):
+    """Readings become pulses on the weights at once, rounded stochastically (gokmen2020algorithm)."""
+
+
+@RULES.register("tiki_taka_v2")
+@dataclass(frozen=True)
+class TikiTakaV2(InMemory):
+    """Readings add up in a digital buffer, and a value that crosses one fires one pulse (gokmen2021enabling).
+
+    The buffer takes the noise out of the reads, and lets the weights see whole steps only.
+
+    Parameters
+    ----------
+    keep : float
+        Share of a buffer's value that stays after its pulse.
+    """
+
+    keep: Share = 0.1
+
+    buffered: ClassVar[bool] = True
+
+    def plan(self, shape: tuple[int, int], device: Device) -> Plan:
+        """See `InMemory.plan`."""
+        return super().plan(shape, device)._replace(keep=self.keep)

@@ -1,0 +1,229 @@
+"""Which training rule copes with which device: accuracy, writes and energy, each rule with an equal step-size search.
+
+    python examples/momentum/study.py mlp --cifar FOLDER --out runs/momentum
+
+For every device and rule the step size is chosen on 5 000 training images that are held out, from the same number of
+candidates; then three seeds train on all of them and are tested on the test images. Trainings are kept by content in
+`OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds or devices adds to it.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from cimest.config import Experiment, load
+from cimest.explore.sweep import Accuracy
+from cimest.explore.trainings import Trainings
+from cimest.explore.workers import make
+from cimest.run import price_experiment, training_samples
+
+HERE = Path(__file__).parent
+HELD_OUT = 5000
+
+LABEL = "chip.device.update={{law: nonlinearity_label, up: {0}, down: -{1}}}"
+DEVICES = {
+    "ideal": ("chip.device=ideal",),
+    "+1.75/-1.46": (LABEL.format(1.75, 1.46),),
+    "+3/-3": (LABEL.format(3, 3),),
+    "+6/-6": (),
+    "+6/-6, 32 states": ("chip.device.states=32",),
+    "+6/-6, cycle to cycle 1 %": ("chip.device.cycle_to_cycle.sigma=0.01",),
+    "+6/-6, device to device 10 %": ("chip.device.update.device_to_device=0.1",),
+}
+"""Changes to the device of the experiment file, which is +6/-6 with 64 states and 0.3 % from cycle to cycle."""
+
+RULES = {
+    "sgd": "{name: sgd}",
+    "momentum": "{name: momentum}",
+    "momentum, max, nearest": "{name: momentum, normalise: max, rounding: nearest}",
+    "error feedback": "{name: error_feedback}",
+    "momentum + error feedback": "{name: error_feedback, gamma: 0.9}",
+}
+PUBLISHED, TOGETHER = "momentum, max, nearest", "momentum + error feedback"
+RATES = (0.0015, 0.003, 0.00625, 0.0125, 0.025, 0.05)
+SCALED = {PUBLISHED: 16.0}
+"""Factors on the candidates: rounding to the nearest pulse fires none below half a pulse of the largest average."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One rule on one device."""
+
+    device: str
+    rule: str
+
+    def experiment(self, base: Path, changes: Iterable[str], rate: float, validation: bool) -> Experiment:
+        """With a step size; tested on held-out training images, or on the test images."""
+        of_its_own = (
+            *changes,
+            *DEVICES[self.device],
+            f"training.rule={RULES[self.rule]}",
+            f"training.learning_rate.start={rate * SCALED.get(self.rule, 1.0)}",
+        )
+        return load(base, [*of_its_own, f"dataset.validation={HELD_OUT}"] if validation else list(of_its_own))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule reaches on a device.
+
+    Parameters
+    ----------
+    accuracy, deviation : float
+        Mean and standard deviation over the seeds. [%]
+    written : float
+        Cells written by an update, of all cells. [%]
+    energy : float
+        Of the whole training, at the system boundary. [J]
+    share : float
+        Of the rule's digital matrices and circuits in it. [%]
+    """
+
+    rate: float
+    accuracy: float
+    deviation: float
+    written: float
+    energy: float
+    share: float
+
+
+def search(trainings: Trainings, cells: list[Cell], base: Path, changes: list[str]) -> dict[Cell, float]:
+    """The step size of each cell that is best on the held-out images."""
+    candidates = {cell: {rate: cell.experiment(base, changes, rate, True) for rate in RATES} for cell in cells}
+    trainings.run(one for rates in candidates.values() for one in rates.values())
+    return {
+        cell: max(rates, key=lambda rate, rates=rates: trainings.accuracy(rates[rate])[0])
+        for cell, rates in candidates.items()
+    }
+
+
+def outcome(trainings: Trainings, experiment: Experiment, rate: float) -> Outcome:
+    """Accuracy from the trainings, energy from what they made the hardware do."""
+    accuracy, deviation, _ = trainings.accuracy(experiment)
+    activity = trainings.activity(experiment)
+    if activity is None:
+        raise RuntimeError(f"a training failed: {trainings.error(experiment)}")
+    priced = price_experiment(experiment, activity)
+    own = set(priced.parts) - set(price_experiment(plain(experiment), activity).parts)
+    estimate = priced.estimate
+    leaked = sum(estimate.leakage.values()) * estimate.time()
+    total = float(sum(estimate.energy.values()) + leaked)
+    rules = sum(
+        v
+        for (_, pass_, part), v in estimate.energy.items()
+        if part in own | ({"dram"} if pass_ == "weight_update" else set())
+    )
+    weights = {layer.name: layer.weights for layer in priced.network.matrices}
+    written = sum(weights[name] * (one.updated_up + one.updated_down) for name, one in activity.layers.items())
+    return Outcome(
+        rate=rate,
+        accuracy=100 * accuracy,
+        deviation=100 * deviation,
+        written=100 * written / sum(weights.values()),
+        energy=total * training_samples(experiment),
+        share=100 * float(rules) / total,
+    )
+
+
+def plain(experiment: Experiment) -> Experiment:
+    """The same with a rule that has no circuits of its own."""
+    rule = experiment.training.rule.model_copy(update={"name": "sgd"})
+    return experiment.model_copy(
+        update={"training": experiment.training.model_copy(update={"rule": type(rule)(name="sgd")})}
+    )
+
+
+def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
+    """Print and write all outcomes, with the gap to the best rule on the ideal device."""
+    ideal = max(one.accuracy for cell, one in outcomes.items() if cell.device == "ideal")
+    columns = ["device", "rule", "step", "accuracy %", "±", "gap", "cells written %", "training mJ", "rule's share %"]
+    shown = Table(*columns)
+    with (out / "study.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for cell, one in outcomes.items():
+            row: list[Any] = [cell.device, cell.rule, f"{one.rate * SCALED.get(cell.rule, 1):g}", f"{one.accuracy:.2f}"]
+            row += [f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
+            row += [f"{1e3 * one.energy:.2f}", f"{one.share:.1f}"]
+            writer.writerow(row)
+            shown.add_row(*row)
+    console.print(shown)
+
+
+def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
+    """Accuracy against energy of the training: a colour for each rule, a mark for each device."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    colours = dict(zip(RULES, ("#999999", "#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
+    marks = dict(zip(DEVICES, "osD^v<>", strict=True))
+    drawing, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for cell, one in outcomes.items():
+        axes.errorbar(
+            1e3 * one.energy, one.accuracy, yerr=np.nan_to_num(one.deviation), marker=marks[cell.device], markersize=7,
+            color=colours[cell.rule], linestyle="none", markerfacecolor="none" if cell.device == "ideal" else None,
+        )  # fmt: skip
+    for name, colour in colours.items():
+        axes.plot([], [], "s", color=colour, label=name)
+    for name, mark in marks.items():
+        axes.plot([], [], mark, color="black", markerfacecolor="none", label=name)
+    axes.set(xlabel="energy of the training, with DRAM [mJ]", ylabel="test accuracy [%]", xscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    for ending in ("svg", "png"):
+        drawing.savefig(path.with_suffix(f".{ending}"), dpi=150)
+    pyplot.close(drawing)
+
+
+@click.command(help=__doc__)
+@click.argument("network", type=click.Choice(["mlp", "vgg8"]))
+@click.option("--cifar", help="folder with the files of CIFAR-10; default: the cache of `cimest data fetch cifar10`")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--devices", help="names separated by `;`, of " + "; ".join(DEVICES))
+@click.option("--rules", help="names separated by `;`, of " + "; ".join(RULES))
+@click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
+def main(
+    network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None,
+    changes: tuple[str, ...], jobs: int,
+) -> None:  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    base, common = HERE / f"{network}.yaml", [*changes, *([f"dataset.path={cifar}"] if cifar else [])]
+    cells = [
+        Cell(device.strip(), rule.strip())
+        for device in (devices.split(";") if devices else DEVICES)
+        for rule in (rules.split(";") if rules else RULES)
+    ]
+    console = Console()
+    with Progress(console=console) as bar:
+
+        def trained(repeats: int, what: str) -> Trainings:
+            task = bar.add_task(what)
+            count = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+            return Trainings(Accuracy(repeats=repeats), out / "trainings", make(jobs, None), progress=count)
+
+        rates = search(trained(1, "step sizes"), cells, base, common)
+        final = trained(seeds, "seeds")
+        experiments = {cell: cell.experiment(base, common, rates[cell], False) for cell in cells}
+        final.run(experiments.values())
+    outcomes = {cell: outcome(final, experiments[cell], rates[cell]) for cell in cells}
+    table(outcomes, console, out)
+    figure(outcomes, out / "study")
+
+
+if __name__ == "__main__":
+    main()
