@@ -271,7 +271,8 @@ def pulse_by_pulse(
 ) -> TrainCounts:
     """`outer_product_update` with one pulse after the other, each with its own noise and kept within the bounds.
 
-    Noise of a write that does not grow with the pulses (`per_pulse` false) is drawn once, after the last of them.
+    Noise of a write that does not grow with the pulses (`per_pulse` false) is drawn once, after the last of them. The
+    random numbers of slot n have the seed address.seed + n.
     """
     return _by_trains(weights, rows, columns, slots, steps, sigma, per_pulse, address, written, bounds, whole=False)
 
