@@ -18,14 +18,17 @@ from typing import Any
 
 import click
 import numpy as np
+from matplotlib import rc_context
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from cimest.config import Experiment, load
+from cimest.explore.figures import figure_of, scale_log
 from cimest.explore.sweep import Accuracy
 from cimest.explore.trainings import Trainings
 from cimest.explore.workers import make
+from cimest.report.figures import DOUBLE, STYLE
 from cimest.run import price_experiment, training_samples
 
 HERE = Path(__file__).parent
@@ -51,7 +54,7 @@ RULES = {
     "momentum + error feedback": "{name: error_feedback, gamma: 0.9}",
 }
 PUBLISHED, TOGETHER = "momentum, max, nearest", "momentum + error feedback"
-RATES = (0.0015, 0.003, 0.00625, 0.0125, 0.025, 0.05)
+RATES = (0.002, 0.005, 0.0125, 0.03, 0.08)
 SCALED = {PUBLISHED: 16.0}
 """Factors on the candidates: rounding to the nearest pulse fires none below half a pulse of the largest average."""
 
@@ -163,29 +166,25 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
 
 def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
     """Accuracy against energy of the training: a colour for each rule, a mark for each device."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     colours = dict(zip(RULES, ("#999999", "#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
     marks = dict(zip(DEVICES, "osD^v<>", strict=True))
-    drawing, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    drawing, ((axes,),) = figure_of(DOUBLE, 0.6 * DOUBLE)
     for cell, one in outcomes.items():
-        axes.errorbar(
-            1e3 * one.energy, one.accuracy, yerr=np.nan_to_num(one.deviation), marker=marks[cell.device], markersize=7,
-            color=colours[cell.rule], linestyle="none", markerfacecolor="none" if cell.device == "ideal" else None,
-        )  # fmt: skip
-    for name, colour in colours.items():
-        axes.plot([], [], "s", color=colour, label=name)
-    for name, mark in marks.items():
-        axes.plot([], [], mark, color="black", markerfacecolor="none", label=name)
-    axes.set(xlabel="energy of the training, with DRAM [mJ]", ylabel="test accuracy [%]", xscale="log")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        look = {
+            "color": colours[cell.rule],
+            "markerfacecolor": "none" if cell.device == "ideal" else colours[cell.rule],
+        }
+        axes.errorbar(1e3 * one.energy, one.accuracy, np.nan_to_num(one.deviation), fmt=marks[cell.device], **look)
+    for name in {cell.rule: None for cell in outcomes}:
+        axes.plot([], [], "s", color=colours[name], label=name)
+    for name in {cell.device: None for cell in outcomes}:
+        axes.plot([], [], marks[name], color="black", markerfacecolor="none", label=name)
+    axes.set(xlabel="energy of the training, with DRAM (mJ)", ylabel="test accuracy (%)")
+    scale_log(axes, "x")
+    axes.grid(True)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     for ending in ("svg", "png"):
-        drawing.savefig(path.with_suffix(f".{ending}"), dpi=150)
-    pyplot.close(drawing)
+        drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
 
 
 @click.command(help=__doc__)
@@ -201,6 +200,7 @@ def main(
     network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None,
     changes: tuple[str, ...], jobs: int,
 ) -> None:  # fmt: skip
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come, each of which has one core
     out.mkdir(parents=True, exist_ok=True)
     base, common = HERE / f"{network}.yaml", [*changes, *([f"dataset.path={cifar}"] if cifar else [])]
     cells = [
@@ -222,7 +222,8 @@ def main(
         final.run(experiments.values())
     outcomes = {cell: outcome(final, experiments[cell], rates[cell]) for cell in cells}
     table(outcomes, console, out)
-    figure(outcomes, out / "study")
+    with rc_context(STYLE):
+        figure(outcomes, out / "study")
 
 
 if __name__ == "__main__":
