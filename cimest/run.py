@@ -89,6 +89,13 @@ def build_trainer(experiment: Experiment) -> Trainer:
     return Trainer(experiment, network, data, schedule.stacked, stored_once, waited)
 
 
+def use_threads(count: int) -> None:
+    """Train with that many threads from now on; no result depends on it."""
+    from cimest.kernels.threads import set_threads
+
+    set_threads(count)
+
+
 def batch_time(experiment: Experiment) -> float:
     """Time between two updates: the experiment's own, or what the chip takes by estimate; 0 if no cell drifts. [s]"""
     device, training = experiment.chip.device, experiment.training
@@ -246,6 +253,8 @@ def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, fl
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
     found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device) + unpriced(experiment.chip)
+    if experiment.training.weight_noise or experiment.training.clip is not None:
+        found.append("training.weight_noise and training.clip: generators of noise and reads of weights are not priced")
     if priced.activity.origin == "default":
         found.append(
             "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"

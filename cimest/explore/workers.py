@@ -51,9 +51,9 @@ def _start(threads: int) -> None:
     """Prepare a worker: it leaves Ctrl-C to the parent, dies with it, and shares the cores with the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_die_with_parent, daemon=True).start()
-    import numba
+    from cimest.run import use_threads
 
-    numba.set_num_threads(max(1, min(threads, numba.get_num_threads())))
+    use_threads(max(1, threads))
 
 
 def _die_with_parent() -> None:

@@ -31,13 +31,10 @@ def set_threads(count: int) -> int:
 def single_blas() -> None:
     """Keep BLAS to one thread from now on: work is shared among threads here, in pieces of a fixed size.
 
-    How BLAS splits a product among threads of its own would change its sums. Without threadpoolctl the environment
-    must say it, by OPENBLAS_NUM_THREADS=1 or the like.
+    How BLAS splits a product among threads of its own would change its sums.
     """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
+    from threadpoolctl import threadpool_limits
+
     threadpool_limits(1, user_api="blas")
 
 
