@@ -34,7 +34,8 @@ class LayerActivity:
     most_written : float
         Pulses per update of the most pulsed cell (not bounded by 1); sets the lifetime.
     train_slots : float
-        Slots of a vector's pulse trains, where outer products are pulsed in the arrays (not bounded by 1).
+        Slots of a vector's pulse trains, where outer products are pulsed in the arrays (not bounded by 1; 0: not
+        measured, and then what follows of the trains is not used either).
     train_rows, train_columns : float
         Fraction of lines on either side that fire in a slot.
     transferred : float
@@ -54,9 +55,9 @@ class LayerActivity:
     longest_down: float = 4.0
     rows_written: float = 1.0
     most_written: float = 0.5
-    train_slots: float = 1.0
-    train_rows: float = 0.1
-    train_columns: float = 0.1
+    train_slots: float = 0.0
+    train_rows: float = 0.0
+    train_columns: float = 0.0
     transferred: float = 0.01
 
 

@@ -20,6 +20,7 @@ FORBIDDEN = {
     "cimest/learning": ["cimest.dataflow", "cimest.estimate", "cimest.run"],
     "cimest/rules": ["cimest.dataflow", "cimest.estimate", "cimest.learning", "cimest.kernels", "cimest.run"],
     "cimest/datasets": ["cimest.dataflow", "cimest.estimate", "cimest.learning", "cimest.kernels", "cimest.run"],
+    "cimest/programming": ["cimest.dataflow", "cimest.estimate", "cimest.learning"],
     "cimest/report": ["cimest.learning", "cimest.kernels"],
 }
 """Room to the rooms it must not import."""

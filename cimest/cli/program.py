@@ -123,6 +123,13 @@ def _print(found: Any, out: Path | None) -> None:
             if array
             else f"; no energy: {price['absent']['array']}"
         )
+        if network := price.get("network"):
+            written = sum(network.get(f"{what}_energy_j", 0.0) for what in ("write", "verify"))
+            lasted = sum(network.get(f"{what}_time_s", 0.0) for what in ("write", "verify"))
+            priced += (
+                f"; all {network['arrays']:.0f}: {written:.3g} J and {lasted:.3g} s, and {price['read_outs']:.0f} "
+                f"read-outs {network['compensation_energy_j']:.3g} J and {network['compensation_time_s']:.3g} s"
+            )
         screen.print(
             f"cost, {LABELS[way]}: {price['raised_per_weight']:.2f} of {price['devices_per_weight']} devices of a "
             f"weight raised, {price['writes_per_device']:.2f} writes each{priced}"

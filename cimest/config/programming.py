@@ -12,7 +12,7 @@ Time = Annotated[float, Quantity("s"), Field(ge=0)]
 
 
 class Weights(BaseModel):
-    """Weights that are programmed where there is no trained network: a density, or a file with matrices."""
+    """Weights that are programmed: a density where there is no trained network, or a file with matrices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: Literal["gaussian", "laplace", "uniform", "bimodal"] = Field(
@@ -21,7 +21,11 @@ class Weights(BaseModel):
     spread: float | None = Field(
         None, gt=0, le=10, description="standard deviation, or scale, over the largest weight; none: the usual one"
     )
-    file: str | None = Field(None, description="an .npz, .safetensors or .onnx file, instead of a density")
+    file: str | None = Field(
+        None,
+        description="an .npz, .safetensors or .onnx file, instead of a density; of a run, weights that its network "
+        "takes instead of its own, by the names of its layers",
+    )
 
 
 class Programming(BaseModel):
@@ -36,9 +40,15 @@ class Programming(BaseModel):
     factor: float | None = Field(
         None, ge=1, le=8, description="significance of each pair over the next; none: the best one is searched"
     )
-    clip: bool = Field(False, description="also search how many of the largest weights to clip")
+    clip: bool = Field(False, description="also search how many of the largest weights to clip: less error of the "
+        "weights, but not always of the network, as the largest ones of a narrow layer matter most")
     method: Literal["structured", "evolution"] = Field(
         "structured", description="weight by weight, or the published differential evolution of six magnitudes"
+    )
+    rules: tuple[Literal["least_first", "most_first", "proportional", "equal_split"], ...] = Field(
+        (),
+        description="rules of thumb that are programmed and aged beside the best one, at a significance of 2, or at "
+        "`factor`",
     )
     strategy: str | None = Field(None, description="a strategy.csv of your own, evaluated beside the others")
     compensation: Literal["none", "global", "column", "least_squares"] = Field(

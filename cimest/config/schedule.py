@@ -109,7 +109,10 @@ def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
     if unit == "in_array":
         yield from _in_array(experiment, schedule)
     elif (rule := experiment.training.rule.name) in in_array_rules():
-        yield ("chip", "weight_gradient", "unit"), f"{rule} pulses outer products in its arrays: it needs in_array, not {unit}"
+        yield (
+            ("chip", "weight_gradient", "unit"),
+            f"{rule} pulses outer products in its arrays: it needs in_array, not {unit}",
+        )
     if schedule.accounting == "neurosim":
         yield from _neurosim(experiment, schedule)
 
@@ -129,7 +132,10 @@ def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tupl
         allowed = ", ".join(["sgd", *in_array_rules()])
         yield ("training", "rule"), f"{rule} needs the gradient as numbers; in_array forms none, so it allows {allowed}"
     if experiment.chip.array.encoding != "reference_column":
-        yield ("chip", "array", "encoding"), "pulse trains that meet in the arrays need reference_column: one cell a weight"
+        yield (
+            ("chip", "array", "encoding"),
+            "pulse trains that meet in the arrays need reference_column: one cell a weight",
+        )
     if schedule.pipelined:
         yield ("dataflow", "pipelined"), "weights change after each image under in_array, so that the next has to wait"
     if schedule.loop_order != "image_outer":

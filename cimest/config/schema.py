@@ -266,6 +266,20 @@ class Training(Section):
     initial_range: float = Field(
         0.5, gt=0, le=1, description="first weights are uniform within ± this fraction of full range"
     )
+    weight_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="normal noise on all weights, other in each batch, the same forward and backward, in place of read "
+        "noise: its deviation over the largest weight of a layer. For weights that are programmed elsewhere; no "
+        "circuit is priced that makes it",
+    )
+    clip: float | None = Field(
+        None,
+        ge=1,
+        description="largest weight over the standard deviation of a layer's weights: after each update those beyond "
+        "are pulsed back. The pulses are priced, the reads that find them are not",
+    )
 
 
 class Gradient(Section):

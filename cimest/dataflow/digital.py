@@ -48,7 +48,8 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     Centring also updates that mean. As many values are worked on side by side as the bus delivers.
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
-    yield _streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
+    if chip.weight_gradient.unit != "in_array":  # outputs whose gradient is pulsed in the arrays stay as they are
+        yield _streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
     if isinstance(placement.layer, Lstm):
         yield _gates(design, placement.layer, "forward")
     for layer in stage.digital:

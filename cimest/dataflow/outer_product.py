@@ -12,12 +12,13 @@ from cimest.dataflow.design import Design
 from cimest.dataflow.gradient import fetches
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement
+from hwlib.component import Real
 
 PASS = "weight_update"
 
 
 def outer_products(
-    design: Design, placement: Placement, activity: LayerActivity, array: str = "array", measured: bool = False
+    design: Design, placement: Placement, activity: LayerActivity, array: str, train_length: Real
 ) -> Iterator[Action]:
     """Update of one layer's weights by one sample (gokmen2016rpu).
 
@@ -36,11 +37,12 @@ def outer_products(
         As for the other passes.
     array : str
         Part whose cells are pulsed.
-    measured : bool
-        Take length and density of the trains from `activity`, as rules with fast arrays have them, which adapt both.
+    train_length : float or array
+        Slots of either sign where none were measured; then lines fire as often as bits of their words are one.
     """
     chip, layer, name = design.chip, placement.layer, placement.layer.name
-    slots = 2 * (activity.train_slots if measured else chip.weight_gradient.train_length)
+    measured = activity.train_slots > 0
+    slots = 2 * (activity.train_slots if measured else train_length)
     arrays = placement.arrays * placement.copies
     firings, in_time = layer.positions * arrays, layer.positions
     # A line is driven in a cycle of an error vector if the bit is one and the sign is the cycle's, as in a slot here.

@@ -27,10 +27,11 @@ def in_array(design: Design, rule: Rule, placement: Placement, activity: LayerAc
         yield from digital_products(design, rule, placement)
         yield from writes(design, placement, activity, operations(rule, placement.layer.fan_in, 0, 0).writes)
     elif isinstance(rule, InMemory):
-        yield from outer_products(design, placement, activity, "fast_array", measured=True)
+        slots = np.ceil(np.minimum(rule.effective_strength(design.chip.device) * rule.slots, rule.slots))
+        yield from outer_products(design, placement, activity, "fast_array", slots)
         yield from transfers(design, rule, placement, activity)
     else:
-        yield from outer_products(design, placement, activity)
+        yield from outer_products(design, placement, activity, "array", design.chip.weight_gradient.train_length)
 
 
 def transfers(design: Design, rule: InMemory, placement: Placement, activity: LayerActivity) -> Iterator[Action]:

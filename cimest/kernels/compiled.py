@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cimest.kernels.draws import normal, uniform
-from cimest.kernels.exact import matmul, outer_product_sum
+from cimest.kernels.exact import centred_gradient, matmul
 from cimest.kernels.ir_drop import ir_drop, ir_drop_correction
 from cimest.kernels.noisy import noisy_mvm
 from cimest.kernels.products import bit_serial_mvm, weight_gradient
@@ -13,12 +13,12 @@ from cimest.kernels.updates import pulsed_update
 
 __all__ = [
     "bit_serial_mvm",
+    "centred_gradient",
     "ir_drop",
     "ir_drop_correction",
     "matmul",
     "noisy_mvm",
     "normal",
-    "outer_product_sum",
     "outer_product_update",
     "pulsed_update",
     "set_threads",

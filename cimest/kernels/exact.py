@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from cimest.kernels.digital import centre, column_sums
 from cimest.kernels.threads import shared, single_blas
 
-TILE = 256
-"""Vectors of a call of BLAS: enough for its full speed, and few enough that two cores share a batch."""
+PIECE = 512
+"""Vectors of a call of BLAS: enough for its full speed, and few enough that products of 8-bit numbers, at most
+255 · 127, sum to less than 2^24."""
 
-EXACT = 512
-"""Vectors whose products of 8-bit numbers, at most 255 · 127, sum to less than 2^24."""
+STRIP = 1 << 20
+"""Entries of a gradient that are summed together: few enough to stay close to the processor."""
 
 
 def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -19,23 +21,41 @@ def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     y = np.empty((len(x), weights.shape[1]), dtype=np.float32)
 
     def work(first: int, last: int) -> None:
-        for start in range(first, last, TILE):
-            part = slice(start, min(start + TILE, last))
-            np.matmul(x[part].astype(np.float32, copy=False), weights, out=y[part])
+        driven = np.empty((min(PIECE, last - first), x.shape[1]), dtype=np.float32)
+        for start in range(first, last, PIECE):
+            part = slice(start, min(start + PIECE, last))
+            given = x[part]
+            if x.dtype != np.float32:
+                given = driven[: len(given)]
+                np.copyto(given, x[part])
+            np.matmul(given, weights, out=y[part])
 
-    shared(work, len(x), TILE)
+    shared(work, len(x), PIECE)
     return y
 
 
-def outer_product_sum(x: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """See `reference.outer_product_sum`; equal: single precision holds the sums of a piece, and double those of all."""
+def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
+    """See `reference.centred_gradient`; equal: single precision holds the sums of a piece, and double those of all."""
     single_blas()
+    gradient = np.empty((x.shape[1], errors.shape[1]), dtype=np.float32)
+    means, sums = column_sums(x) / len(x), column_sums(errors)
+    strip = max(1, STRIP // len(sums))
 
-    def work(first: int, last: int) -> np.ndarray:
-        total = np.zeros((x.shape[1], errors.shape[1]))
-        for start in range(first, last, EXACT):
-            part = slice(start, min(start + EXACT, last))
-            total += x[part].astype(np.float32).T @ errors[part].astype(np.float32)
-        return total
+    def work(first: int, last: int) -> None:
+        rows = min(strip, last - first)
+        stored, streamed = np.empty((PIECE, rows), np.float32), np.empty((PIECE, len(sums)), np.float32)
+        product, total = np.empty((rows, len(sums)), np.float32), np.empty((rows, len(sums)))
+        for row in range(first, last, strip):
+            lines = slice(row, min(row + strip, last))
+            count = lines.stop - row
+            total[:count] = 0
+            for start in range(0, len(x), PIECE):
+                vectors = min(PIECE, len(x) - start)
+                np.copyto(stored[:vectors, :count], x[start : start + vectors, lines])
+                np.copyto(streamed[:vectors], errors[start : start + vectors])
+                np.matmul(stored[:vectors, :count].T, streamed[:vectors], out=product[:count])
+                total[:count] += product[:count]
+            centre(total[:count], means[lines], sums, scale, gradient[lines])
 
-    return np.sum(shared(work, len(x), EXACT), axis=0)
+    shared(work, x.shape[1])
+    return gradient

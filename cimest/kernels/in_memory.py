@@ -105,27 +105,28 @@ def _largest(values):
 
 
 @njit(**INNER)
-def _lines(values, factor, slots, seed, key, step, trained, negative, lines, probability):
-    """Trains of one side; lists the lines that fire at least once and returns their number."""
-    count, factor = len(values), np.float32(factor)
-    for i in range(count):
-        probability[i] = min(abs(values[i]) * factor, np.float32(1))
-    trains(probability, count, slots, seed, key, step, trained)
-    found = np.int64(0)
-    for i in range(count):
-        lines[found] = i
-        negative[i] = values[i] < 0
-        found += trained[i] != 0
-    return found
-
-
-@njit(**INNER)
 def _ones(word):
     """Ones of a word."""
     word = np.uint32(word - np.uint32(np.uint32(word >> np.uint32(1)) & np.uint32(0x55555555)))
     word = np.uint32((word & np.uint32(0x33333333)) + (np.uint32(word >> np.uint32(2)) & np.uint32(0x33333333)))
     word = np.uint32(np.uint32(word + np.uint32(word >> np.uint32(4))) & np.uint32(0x0F0F0F0F))
     return np.int64(np.uint32(word * np.uint32(0x01010101)) >> np.uint32(24))
+
+
+@njit(**INNER)
+def _lines(values, factor, slots, seed, key, step, trained, negative, lines, probability):
+    """Trains of one side; lists the lines that fire at least once, and returns their number and that of the pulses."""
+    count, factor = len(values), np.float32(factor)
+    for i in range(count):
+        probability[i] = min(abs(values[i]) * factor, np.float32(1))
+    trains(probability, count, slots, seed, key, step, trained)
+    found = fired = np.int64(0)
+    for i in range(count):
+        lines[found] = i
+        negative[i] = values[i] < 0
+        found += trained[i] != 0
+        fired += _ones(trained[i])
+    return found, fired
 
 
 @njit(**INNER)
@@ -155,17 +156,17 @@ def outer_pulses(tile, plan, x, d, gain, room):
     root = np.sqrt(min(k / slots, 1.0))
     seed, counts = np.uint32(tile.seed), tile.counts
     step = np.uint32(counts[VECTORS])
-    rows = _lines(
+    rows, row_pulses = _lines(
         x, root / largest_x, slots, seed, np.uint32(tile.key + TRAIN_ROWS), step,
         room.trains_x, room.negative_x, room.lines_x, room.probability,
     )  # fmt: skip
-    columns = _lines(
+    columns, column_pulses = _lines(
         d, root / largest_d * max(1.0, k / plan.slots), slots, seed, np.uint32(tile.key + TRAIN_COLUMNS), step,
         room.trains_d, room.negative_d, room.lines_d, room.probability,
     )  # fmt: skip
     counts[SLOTS] += slots
-    counts[LINES_ROWS] += rows
-    counts[LINES_COLUMNS] += columns
+    counts[LINES_ROWS] += row_pulses
+    counts[LINES_COLUMNS] += column_pulses
     key, level, found = np.uint32(tile.key + FAST_NOISE), np.int64(len(tile.arrays) - 1), np.int64(0)
     trains_d, negative_d, lines_d, cells, pulses = room.trains_d, room.negative_d, room.lines_d, room.cells, room.pulses
     chopper, width = tile.chopper, tile.visible.shape[1]

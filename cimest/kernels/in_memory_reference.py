@@ -93,8 +93,8 @@ def outer_pulses(tile: Tile, plan: Plan, x: np.ndarray, d: np.ndarray, gain: flo
     pulses = -together * (np.sign(x) * chopper)[:, None].astype(int) * np.sign(d).astype(int)
     pulse(tile, len(tile.arrays) - 1, pulses, types.FAST_NOISE, step)
     counts[types.SLOTS] += slots
-    counts[types.LINES_ROWS] += fired[0].any(axis=0).sum()
-    counts[types.LINES_COLUMNS] += fired[1].any(axis=0).sum()
+    counts[types.LINES_ROWS] += fired[0].sum()
+    counts[types.LINES_COLUMNS] += fired[1].sum()
     counts[types.CELLS_FAST] += np.count_nonzero(pulses)
     counts[types.UP_FAST] += np.maximum(pulses, 0).sum()
     counts[types.DOWN_FAST] += np.maximum(-pulses, 0).sum()

@@ -27,7 +27,7 @@ LINE, SWEEPS = range(2)
     VECTORS, SLOTS, LINES_ROWS, LINES_COLUMNS, CELLS_FAST, UP_FAST, DOWN_FAST, READS, CELLS_SLOW, UP_SLOW, DOWN_SLOW,
     ROWS_SLOW, PRODUCTS, PASSES, RETRIES,
 ) = range(15)  # fmt: skip
-"""Entries of `Tile.counts`: vectors that updated, slots of their trains, lines that fired at least once on either side,
+"""Entries of `Tile.counts`: vectors that updated, slots of their trains, pulses on the lines of either side,
 cells pulsed on the fast array and their pulses, transfer reads, cells pulsed by transfers, their pulses and the rows
 that were written, digital multiply-accumulates, vectors read forward and backward, and reads repeated because an
 output left the range."""

@@ -245,6 +245,16 @@ def floor(context, values):
 
 
 @intrinsic
+def rint(context, values):
+    """Nearest whole number, the even one of two."""
+
+    def generate(context, builder, signature, arguments):
+        return _call(builder, "rint", *arguments)
+
+    return values(values), generate
+
+
+@intrinsic
 def sqrt(context, values):
     """Square root."""
 

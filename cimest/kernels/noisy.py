@@ -8,13 +8,15 @@ import numpy as np
 
 from cimest.kernels import random
 from cimest.kernels.elementary import compiled, directions, draw, squared_radius
-from cimest.kernels.exact import TILE
 from cimest.kernels.lanes import floor, load, select, splat, sqrt, store, total
 from cimest.kernels.random import LANES
 from cimest.kernels.threads import shared, single_blas
 from cimest.kernels.types import Address, MvmCounts, Periphery
 
 GROUP = 2 * LANES
+
+TILE = 256
+"""Vectors of a call of BLAS: enough for its full speed, and few enough that two cores share a batch."""
 
 
 @compiled

@@ -103,14 +103,20 @@ def col2im(columns: np.ndarray, layer: Conv) -> np.ndarray:
     array, shape (samples, height, width, channels)
     """
     channels, height, width = layer.input
-    if layer.kernel == 1 and (height, width) == (1, 1):
-        return columns.reshape(-1, 1, 1, channels)
-    patches = np.ascontiguousarray(columns)
     maps = np.zeros((len(columns) // layer.positions, height, width, channels), dtype=columns.dtype)
+    add_columns(maps, columns, layer)
+    return maps
+
+
+def add_columns(maps: np.ndarray, columns: np.ndarray, layer: Conv) -> None:
+    """Add to maps what `col2im` makes of columns."""
+    if layer.kernel == 1 and layer.input[1:] == (1, 1):
+        maps += columns.reshape(maps.shape)
+        return
+    patches = np.ascontiguousarray(columns)
 
     def work(first: int, last: int) -> None:
         part = patches[first * layer.positions : last * layer.positions].reshape(-1)
         _scatter(part, last - first, *_geometry(layer), maps[first:last].reshape(-1))
 
     shared(work, len(maps))
-    return maps

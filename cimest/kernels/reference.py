@@ -320,9 +320,22 @@ def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) @ weights
 
 
-def outer_product_sum(x: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Exact weight gradient xᵀ · errors of whole numbers, uint8 or int8 from -127 to 127; double precision."""
-    return x.astype(np.float64).T @ errors.astype(np.float64)
+def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
+    """Exact weight gradient of inputs that count from their mean over the vectors, times `scale`.
+
+    Parameters
+    ----------
+    x, errors : array of uint8, or of int8 from -127 to 127, shapes (vectors, rows) and (vectors, columns)
+    scale : float
+        A power of two.
+
+    Returns
+    -------
+    array of float32, shape (rows, columns)
+    """
+    exact, sums = x.astype(np.float64).T @ errors.astype(np.float64), errors.sum(axis=0, dtype=np.float64)
+    means = x.sum(axis=0, dtype=np.float64) / len(x)
+    return ((exact - means[:, None] * sums) * scale).astype(np.float32)
 
 
 def scales(x: np.ndarray, periphery: Periphery) -> np.ndarray:

@@ -79,7 +79,9 @@ class CellArray:
         self.age = np.zeros(shape if self.ages else (1, 1), dtype=np.float32)
         # Whether four coefficients a cell say all, so that the quicker kernel serves
         self.plain = self.law.typical and not device.write_noise and self.writing.endurance > np.iinfo(np.int32).max
-        self.plain &= self.stuck == 0
+        self.plain &= self.stuck == 0 and all(
+            bool(np.all(start > 0)) for start in (self.law.steps.s_up, self.law.steps.s_down)
+        )
 
     def _normal(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         address = self.address._replace(step=self.address.step + number)
@@ -165,11 +167,16 @@ class CellArray:
         return self.weights + self.error if self.device.write_noise else self.weights
 
     def read_variance(self) -> np.ndarray | None:
-        """Variance of each weight from read to read, None if the record has no read noise."""
+        """Variance of each weight from read to read, None if the record has no read noise.
+
+        Noise of a spectrum of 1/f grows with the time since a cell was written, which counts from where its drift
+        starts; a record without drift has it from one read on.
+        """
         noise, device = self.device.read_noise, self.device
         if noise is None:
             return None
-        conductance, time = self._conductance(self.visible), np.maximum(self.age, noise.read_time)
+        since = self.age + (device.drift.start if device.drift is not None else 0.0)
+        conductance, time = self._conductance(self.visible), np.maximum(since, noise.read_time)
         sigma = read_sigma(noise, conductance, conductance, device.conductance_max, time.astype(np.float64))
         return np.square(2 * sigma / (device.conductance_max - device.conductance_min))
 

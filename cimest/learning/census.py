@@ -82,6 +82,6 @@ class Census:
             most = float(matrix.tile.written.max()) / max(self.update_batches, 1)
             measured = dict(updated_up=up, updated_down=down, most_written=most, **mean)
             if matrix.tile.in_array is not None:
-                measured |= matrix.tile.in_array.activity()
+                measured |= matrix.tile.in_array.activity(self.update_batches)
             layers[matrix.layer.name] = LayerActivity(**measured)
         return Activity(origin, layers)

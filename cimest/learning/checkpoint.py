@@ -20,8 +20,15 @@ TREE = "tree"
 
 
 def identity(experiment: Experiment, schedule: dict[str, bool | float]) -> str:
-    """A hash of all that a run depends on: the resolved experiment, how the step is scheduled, the version."""
-    parts = [experiment.model_dump_json(), json.dumps(schedule, sort_keys=True), cimest.__version__]
+    """A hash of all that a run depends on: the resolved experiment, how the step is scheduled, the version.
+
+    What is programmed once the network has been trained is no part of it.
+    """
+    parts = [
+        experiment.model_dump_json(exclude={"programming"}),
+        json.dumps(schedule, sort_keys=True),
+        cimest.__version__,
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

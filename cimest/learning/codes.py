@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cimest.kernels.digital import encode, mask, mean_square
 from cimest.learning.tile import Errors
 
 RANGE = 4.0
@@ -46,11 +47,6 @@ def power_of_two(value: float) -> float:
     return float(2.0 ** np.rint(np.log2(value)))
 
 
-def mean_square(values: np.ndarray) -> float:
-    """Mean square, by numpy's own pairwise sums: the same for any number of threads."""
-    return float(np.square(values, dtype=np.float32).mean(dtype=np.float64))
-
-
 def follows(present: float, wanted: float) -> float:
     """A power of two to go on with: the present one unless the wanted value is beyond a factor of two from it."""
     return present if present / 2 <= wanted <= present * 2 else power_of_two(wanted)
@@ -61,8 +57,8 @@ def quantise(error: np.ndarray, bits: int) -> Errors:
     largest = 2 ** (bits - 1) - 1
     size = ERROR_RANGE * mean_square(error) ** 0.5
     scale = power_of_two(size) / (largest + 1) if size > 0 else 1.0
-    codes = np.clip(np.rint(error * np.float32(1 / scale)), -largest, largest)
-    return Errors(codes.astype(np.int8), scale)
+    codes, _ = encode(error, 1 / scale, -largest, largest, np.int8, remember=False)
+    return Errors(codes, scale)
 
 
 def aligned(parts: list[Errors]) -> Errors:
@@ -83,7 +79,7 @@ class Encoder:
     bits : int
         Of the codes, with the sign if they have one.
     signed : bool
-        Whether values may be below zero.
+        Whether codes may be below zero; if not, they are those of the rectified values.
     full : float
         Full scale at first, a power of two.
     adapts : bool
@@ -100,20 +96,20 @@ class Encoder:
     def forward(self, signal: np.ndarray, training: bool, measuring: bool) -> Codes:
         """Codes; training remembers which values were within the range."""
         if training and measuring and self.adapts:
-            size = (mean_square(signal) * (1 if self.signed else 2)) ** 0.5
+            size = (mean_square(signal if self.signed else np.maximum(signal, 0)) * (1 if self.signed else 2)) ** 0.5
             if size > 0:
                 self.step = follows(self.step, size * self.unit)
-        scaled = signal * np.float32(1 / self.step)
-        if training:
-            self.within = scaled < self.largest
-            if self.signed:
-                self.within &= scaled > self.low
-        codes = np.clip(np.rint(scaled, out=scaled), self.low, self.largest, out=scaled)
-        return Codes(codes.astype(np.int8 if self.signed else np.uint8), self.step)
+        kind = np.int8 if self.signed else np.uint8
+        codes, within = encode(signal, 1 / self.step, self.low, self.largest, kind, remember=training)
+        if within is not None:
+            self.within = within
+        return Codes(codes, self.step)
 
     def backward(self, error: np.ndarray) -> np.ndarray:
-        """Errors pass where the value was within the range."""
-        return np.where(self.within, error, np.float32(0))
+        """Errors pass where the value was within the range; changed in place."""
+        error = np.ascontiguousarray(error)
+        mask(error, self.within)
+        return error
 
     def state(self) -> dict[str, Any]:
         """All that the next batch depends on."""

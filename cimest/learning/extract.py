@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,17 +71,6 @@ def quantised(weights: np.ndarray, bits: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class HeldCells:
-    """What a tile reads instead of its cells."""
-
-    visible: np.ndarray
-
-    def read_variance(self) -> np.ndarray:
-        """Weights that were averaged or written elsewhere have no noise of their own."""
-        return np.zeros_like(self.visible)
-
-
-@dataclass(frozen=True)
 class Extraction:
     """A network's weights as they are, averaged, in words and on other devices.
 
@@ -140,15 +129,13 @@ def extract(trainer: Trainer, readings: int, words: tuple[int, ...], device: Dev
 
     trainer.run(read)
     last, mean = [np.array(matrix.tile.weights) for matrix in matrices], [average.mean for average in averages]
-    cells = [matrix.tile.cells for matrix in matrices]
 
     def accuracy(weights: list[np.ndarray]) -> float:
         for matrix, values in zip(matrices, weights, strict=True):
-            held: Any = HeldCells(np.ascontiguousarray(values, dtype=np.float32))
-            matrix.tile.cells, matrix.tile._noise = (held,), None
+            matrix.tile.hold(values)
         share = trainer.test(trainer.data.test_images, trainer.data.test_labels)[1]
-        for matrix, kept in zip(matrices, cells, strict=True):
-            matrix.tile.cells, matrix.tile._noise = kept, None
+        for matrix in matrices:
+            matrix.tile.hold(None)
         return share
 
     def written(weights: list[np.ndarray]) -> list[np.ndarray]:

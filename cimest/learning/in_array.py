@@ -82,16 +82,17 @@ class InArray:
             int(cells), int(np.count_nonzero(pulses)) - int(cells), int(up), int(down), none, none
         )
 
-    def activity(self) -> dict[str, float]:
-        """What the arrays have done so far, as entries of `LayerActivity`."""
+    def activity(self, updates: int) -> dict[str, float]:
+        """What the arrays have done in so many updates, as entries of `LayerActivity`."""
         if not self.state:
             return {}
-        counts, (rows, columns) = self.state["counts"], self.rule_update.shape
+        counts, (rows, columns), plan = self.state["counts"], self.rule_update.shape, self.rule_update.plan
         vectors, slots = max(counts[types.VECTORS], 1), max(counts[types.SLOTS], 1)
-        values = max(counts[types.READS], 1) * columns
+        offered = vectors / plan.batch * rows if plan.batch else counts[types.READS]
         return {
+            "most_written": float(self.state["written"].max()) / max(updates, 1),
             "train_slots": float(counts[types.SLOTS] / vectors),
             "train_rows": float(counts[types.LINES_ROWS] / slots / rows),
             "train_columns": float(counts[types.LINES_COLUMNS] / slots / columns),
-            "transferred": float(counts[types.CELLS_SLOW] / values) if counts[types.READS] else 0.0,
+            "transferred": float(counts[types.CELLS_SLOW] / max(offered * columns, 1)),
         }

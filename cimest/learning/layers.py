@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cimest.kernels.digital import unpool
 from cimest.learning.codes import Codes, Signal, values
 from cimest.network import Activation, AveragePool, MaxPool
 from cimest.rules.normalise import normalised
@@ -25,7 +26,7 @@ class Part:
         raise NotImplementedError
 
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Errors at the inputs, one for each, from the errors at the output."""
+        """Errors at the inputs, one for each, from the errors at the output, which nobody else has."""
         raise NotImplementedError
 
     def learn(self, rate: float) -> None:
@@ -79,11 +80,23 @@ class ActivationPart(Part):
         return (error * self.slope(self.result),)
 
 
+class PassPart(Part):
+    """A rectifier whose output is made into codes without a sign: they are the rectified values' without it."""
+
+    def forward(self, *inputs: Signal, training: bool) -> Signal:
+        """The input."""
+        return inputs[0]
+
+    def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The error, which passed where the codes were above zero."""
+        return (error,)
+
+
 class MaxPoolPart(Part):
     """Max-pooling of maps, channels last, of codes or values; a border narrower than a window is dropped."""
 
     def __init__(self, layer: MaxPool):
-        self.input, self.padding = layer.input, layer.padding
+        self.input, self.padding, self.window, self.step = layer.input, layer.padding, layer.window, layer.step
         _, height, width = layer.output
         down, across = height * layer.step, width * layer.step
         offsets = range(layer.window)
@@ -109,13 +122,7 @@ class MaxPoolPart(Part):
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
         """Each error goes to the first of the largest values of its window."""
         _, height, width = self.input
-        result = np.zeros(self.maps.shape, dtype=error.dtype)
-        waiting = np.ones(error.shape, dtype=bool)
-        for corner in self.corners:
-            winner = waiting & (self.maps[corner] == self.largest)
-            result[corner] += np.where(winner, error, np.float32(0))
-            waiting &= ~winner
-        border = self.padding
+        result, border = unpool(error, self.maps, self.largest, self.window, self.step), self.padding
         return (result[:, border : border + height, border : border + width],)
 
 
@@ -154,4 +161,4 @@ class AddPart(Part):
 
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
         """The same error for every source."""
-        return (error,) * self.sources
+        return (error, *(error.copy() for _ in range(1, self.sources)))

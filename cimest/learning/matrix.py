@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from cimest.kernels.patches import col2im, im2col
-from cimest.learning.codes import Codes, Signal, follows, mean_square, power_of_two, quantise
+from cimest.kernels.digital import column_sums, mean_square, shift
+from cimest.kernels.patches import add_columns, im2col
+from cimest.learning.codes import Codes, Signal, follows, power_of_two, quantise
 from cimest.learning.layers import Part, State
-from cimest.learning.tile import AnalogTile, Errors, column_sums
+from cimest.learning.tile import AnalogTile, Errors
 from cimest.network import Conv, Weighted
 
 MEAN_MEMORY = 0.9
 """Share of the running mean of a channel that stays after a batch (our choice)."""
+
+PIECE = 1 << 22
+"""Numbers that the arrays give backward before they are added up on the map: those of a batch are never together."""
 
 
 class Centring:
@@ -33,33 +39,35 @@ class Centring:
         Where the centre of each channel is put, none: at zero.
     adapts : bool
         Whether the shift changes after the first batch: it may where what is behind does not mind its size.
-    followers : list of Centring
-        Those of the layers behind, whose inputs change with the shift.
+    centred : bool
+        Whether means are subtracted at all.
+    followers : list
+        What keeps means of the layers behind, whose inputs change with the shift; each has `rescale`.
     """
 
-    def __init__(self, channels: int, target: float):
-        self.target, self.scale, self.batches = target, 1.0, 0
+    def __init__(self, channels: int, target: float, centred: bool = True):
+        self.target, self.scale, self.batches, self.centred = target, 1.0, 0, centred
         self.mean = np.zeros(channels, dtype=np.float32)
         self.offset: np.ndarray | None = None
         self.adapts = False
-        self.followers: list[Centring] = []
+        self.followers: list[Any] = []
 
     def follow(self, y: np.ndarray) -> None:
         """Take the means of a batch into the running ones; the first batch's are taken as they are."""
-        latest = (column_sums(y) / len(y)).astype(np.float32)
         self.batches += 1
+        if not self.centred:
+            return
+        latest = (column_sums(y) / len(y)).astype(np.float32)
         if self.batches == 1:
             self.mean = latest
         self.mean = self.mean + np.float32(1 - MEAN_MEMORY) * (latest - self.mean)
 
     def apply(self, y: np.ndarray, mean: np.ndarray, measuring: bool) -> None:
         """Centre and scale outputs (vectors, channels) in place; measuring follows their size."""
-        y -= mean
         if measuring:
-            self._adjust(mean_square(y) ** 0.5)
-        y *= np.float32(self.scale)
-        if self.offset is not None:
-            y += self.offset
+            self._adjust(mean_square(y - mean) ** 0.5)
+        offset = mean * np.float32(-self.scale)
+        shift(y, self.scale, offset if self.offset is None else offset + self.offset)
 
     def _adjust(self, size: float) -> None:
         """Choose the shift for outputs of that root mean square; later only if that is off by a factor of two.
@@ -70,8 +78,12 @@ class Centring:
         if size > 0 and (fresh or self.adapts):
             before, wanted = self.scale, self.target / size
             self.scale = power_of_two(wanted) if fresh else follows(before, wanted)
-            for centring in self.followers:
-                centring.mean *= np.float32(self.scale / before)
+            for follower in self.followers:
+                follower.rescale(self.scale / before)
+
+    def rescale(self, ratio: float) -> None:
+        """What comes in is larger by a ratio from now on."""
+        self.mean *= np.float32(ratio)
 
     def state(self) -> State:
         """All that the next batch depends on."""
@@ -95,7 +107,8 @@ class WeightedPart(Part):
     def __init__(self, layer: Weighted, tile: AnalogTile, target: float, error_bits: int, passes: bool):
         self.layer, self.tile, self.error_bits = layer, tile, error_bits
         self.passes = passes
-        self.centring = Centring(layer.fan_out, target)
+        # Pulses in the arrays follow the gradient of outputs as they are: nobody takes the inputs' means off
+        self.centring = Centring(layer.fan_out, target, centred=tile.chip.weight_gradient.unit != "in_array")
 
     def state(self) -> State:
         """See `Centring`."""
@@ -128,7 +141,7 @@ class Matrix(WeightedPart):
         (signal,) = inputs
         assert isinstance(signal, Codes), "a model encodes what arrays read"
         x = im2col(signal.codes, self.layer)
-        y = self.tile.forward(x)
+        y = np.ascontiguousarray(self.tile.forward(x))
         y *= np.float32(signal.step)
         centring = self.centring
         mean = centring.mean
@@ -145,4 +158,10 @@ class Matrix(WeightedPart):
         self.delta = quantise(error.reshape(-1, self.layer.fan_out), self.error_bits)
         if not self.passes:
             return ()
-        return (col2im(self.tile.backward(self.delta), self.layer) * np.float32(self.centring.scale),)
+        layer, channels = self.layer, self.layer.input[0]
+        maps = np.zeros((len(error), *layer.input[1:], channels), dtype=np.float32)
+        samples = max(1, PIECE // (layer.positions * layer.kernel_positions * channels))
+        for number, piece in enumerate(self.tile.backward_by(samples * layer.positions, self.delta)):
+            add_columns(maps[number * samples : (number + 1) * samples], piece, layer)
+        maps *= np.float32(self.delta.scale * self.centring.scale)
+        return (maps,)

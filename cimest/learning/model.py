@@ -11,7 +11,7 @@ from cimest.config import Experiment
 from cimest.learning.attention import AttentionPart
 from cimest.learning.codes import Codes, Encoder, Signal, values
 from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
-from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart, Part
+from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart, Part, PassPart
 from cimest.learning.losses import LOSSES, OUTPUT_RANGE, centre
 from cimest.learning.matrix import Matrix, WeightedPart
 from cimest.learning.normalisation import NormalisePart
@@ -77,13 +77,14 @@ class Model:
     """
 
     def __init__(self, experiment: Experiment, network: Network, stacked: bool, stored_once: bool, labels: np.ndarray):
-        self.network, self.loss = network, LOSSES[experiment.training.loss]
+        self.training = experiment.training
+        self.network, self.loss = network, LOSSES[self.training.loss]
         self.input_bits = experiment.chip.input_bits
         self.takes_tokens = any(isinstance(layer, Embedding) for layer in network.consumers_of(INPUT))
         check(network, labels)
         self.matrices: list[WeightedPart] = []
         self.parts: dict[str, Part] = {}
-        tables = 0
+        tables, read = 0, encoded(network)
         for layer in network.layers:
             if isinstance(layer, Weighted):
                 part = _weighted(experiment, network, layer, len(self.matrices), stacked, stored_once)
@@ -94,14 +95,17 @@ class Model:
                 number, start = len(network.matrices) + tables, experiment.training.initial_range
                 self.parts[layer.name] = kind(layer, experiment.seed, number, start)
                 tables += 1
+            elif isinstance(layer, Activation) and layer.kind == "relu" and layer.name in read:
+                self.parts[layer.name] = PassPart()
             else:
                 self.parts[layer.name] = _digital(layer)
-        self.encoders = {name: _encoder(network, name, self.input_bits) for name in encoded(network)}
+        self.encoders = {name: _encoder(network, name, self.input_bits) for name in read}
         for part in self.matrices:
-            behind = _behind(network, part.layer)
+            behind = _behind(network, part.layer) if isinstance(part, Matrix) else []
             part.centring.adapts = bool(behind) and all(isinstance(layer, Conv | Normalise) for layer in behind)
-            matrices = [self.parts[layer.name] for layer in behind if isinstance(layer, Conv)]
-            part.centring.followers = [matrix.centring for matrix in matrices if isinstance(matrix, Matrix)]
+            parts = [self.parts[layer.name] for layer in behind]
+            if part.centring.adapts:
+                part.centring.followers = [one.centring if isinstance(one, Matrix) else one for one in parts]
         last = self.parts[network.layers[-1].name]
         if isinstance(last, Matrix) and experiment.training.loss == "cross_entropy":
             last.centring.offset = centre(labels, network.output[0])
@@ -150,6 +154,9 @@ class Model:
         Batch
         """
         labels = labels.reshape(-1)
+        if self.training.weight_noise:
+            for part in self.matrices:
+                part.tile.disturb(self.training.weight_noise)
         outputs = self.outputs(samples, training=True)
         loss, error = self.loss(outputs, labels)
         errors = {self.network.layers[-1].name: error}
@@ -167,7 +174,10 @@ class Model:
                 errors[source] = errors[source] + above if source in errors else above
             if isinstance(part, WeightedPart):
                 number = self.matrices.index(part)
+                part.tile.hold(None)
                 states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate)
+                if self.training.clip is not None:
+                    part.tile.keep_within(self.training.clip)
             else:
                 part.learn(rate)
         accuracy = float((outputs.argmax(axis=1) == labels).mean())

@@ -50,6 +50,11 @@ class NormalisePart(Part):
         self.mean = self.mean + share * (mean - self.mean)
         self.variance = self.variance + share * (variance - self.variance)
 
+    def rescale(self, ratio: float) -> None:
+        """What comes in is larger by a ratio from now on."""
+        self.mean *= np.float32(ratio)
+        self.variance *= np.float32(ratio**2)
+
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
         """The exact derivative, that of mean and deviation included."""
         places = (0, 1, 2)

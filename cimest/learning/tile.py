@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cimest.config.schema import Adc, Chip
-from cimest.kernels.random import CONVERSION, ROUNDING, START, normal, uniform
+from cimest.kernels import backend
+from cimest.kernels.random import CONVERSION, ROUNDING, START
 from cimest.kernels.types import Address, PulseCounts, Quantiser
-from cimest.learning import converter, periphery
+from cimest.learning import periphery
 from cimest.learning.cells import CellArray
+from cimest.learning.gradient_unit import GradientUnit
 from cimest.learning.in_array import InArray
 from cimest.mapping import operands
-from cimest.mapping.blocks import column_edges, gradient_edges, row_edges, stored_edges
+from cimest.mapping.blocks import column_edges, row_edges
 from cimest.mapping.operands import Operand
 from cimest.network import Weighted
 from cimest.rules.normalise import stored
@@ -40,13 +43,6 @@ class Errors(NamedTuple):
 
     codes: np.ndarray
     scale: float
-
-
-def column_sums(matrix: np.ndarray) -> np.ndarray:
-    """Sums down the columns in double precision; exact for whole numbers, and quick for narrow matrices."""
-    height = 64 * (len(matrix) // 64)
-    folded = matrix[:height].reshape(-1, 64 * matrix.shape[1]).sum(axis=0, dtype=np.float64)
-    return folded.reshape(64, -1).sum(axis=0) + matrix[height:].sum(axis=0, dtype=np.float64)
 
 
 @dataclass
@@ -97,6 +93,7 @@ class AnalogTile:
     updates: int = field(init=False, default=0)
     refreshed: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
+    held: np.ndarray | None = field(init=False, default=None)
     _noise: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -108,7 +105,7 @@ class AnalogTile:
         width = layer.fan_out // groups
         ends = [self.column_edges[1:] + group * width for group in range(groups)]
         self.all_column_edges = np.concatenate([[0], *ends]).astype(np.int64)
-        start = (2 * uniform(self.address, START, self.shape) - 1) * np.float32(self.initial_range)
+        start = (2 * backend().uniform(self.address, START, self.shape) - 1) * np.float32(self.initial_range)
         self.pair = chip.array.encoding == "differential_pair"
         self.one_sided = self.pair and chip.array.pair_update == "one_sided"
         if self.one_sided:
@@ -124,10 +121,8 @@ class AnalogTile:
         self.curves = {
             "forward": self._curves(chip.adc, 0, self.row_edges, self.all_column_edges),
             "backward": self._curves(chip.backward_adc, 1, self.column_edges, self.row_edges),
-            "weight_gradient": periphery.unit_curves(
-                chip.weight_gradient, self.address, chip.input_bits, layer.channels // groups
-            ),
         }
+        self.unit = GradientUnit(self, self.stacked, self.stored_once)
 
     def _curves(self, adc: Adc, draw: int, edges: np.ndarray, lines: np.ndarray) -> periphery.Transfer | None:
         """Errors of the converters of one side, one row for each block of inputs; all groups' one under the other."""
@@ -156,6 +151,28 @@ class AnalogTile:
         """Weights as a read without noise sees them."""
         first, *second = self.cells
         return (first.visible - second[0].visible) / np.float32(2) if second else first.visible
+
+    @property
+    def _seen(self) -> np.ndarray:
+        """What arrays are read with."""
+        return self.weights if self.held is None else self.held
+
+    def hold(self, weights: np.ndarray | None) -> None:
+        """Read these weights (fan-in, fan-out) instead of the cells', without read noise; None: the cells again."""
+        self.held = None if weights is None else np.ascontiguousarray(weights, dtype=np.float32)
+
+    def disturb(self, share: float) -> None:
+        """Hold the weights with normal noise, its deviation this share of the largest one."""
+        weights = self.weights
+        self.hold(weights + np.float32(share * float(np.abs(weights).max())) * self.draw(self.shape))
+
+    def keep_within(self, deviations: float) -> None:
+        """Pulse weights that are beyond so many standard deviations of all of them back there."""
+        weights = self.weights
+        limit = np.float32(deviations * float(weights.std()))
+        beyond = np.clip(weights, -limit, limit) - weights
+        if beyond.any():
+            self.pulse(beyond * np.float32(self.pulses_per_weight), "stochastic")
 
     @property
     def written(self) -> np.ndarray:
@@ -191,7 +208,7 @@ class AnalogTile:
         """
         operand = operands.inputs(self.chip, signed=x.dtype == np.int8)
         self.operands["forward"] = operand
-        parts, curves, weights, variance = self._parts(), self.curves["forward"], self.weights, self._variance()
+        parts, curves, weights, variance = self._parts(), self.curves["forward"], self._seen, self._variance()
         self._find_range("forward", x[:, parts[0][0]], weights[:, parts[0][1]], self.row_edges, self.chip.adc)
         read = []
         for lines, columns in parts:
@@ -208,18 +225,31 @@ class AnalogTile:
         -------
         array of float32, shape (vectors, groups · fan-in)
         """
+        return next(self.backward_by(len(delta.codes), delta)) * np.float32(delta.scale)
+
+    def backward_by(self, vectors: int, delta: Errors) -> Iterator[np.ndarray]:
+        """`backward`, so many vectors after so many, in units of the errors' scale: results are large."""
         codes, parts, curves, variance = delta.codes, self._parts(), self.curves["backward"], self._variance()
-        weights, blocks = np.ascontiguousarray(self.weights.T), len(self.column_edges) - 1
+        adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self.weights.T
+        if adc.kind != "ideal":
+            weights = np.ascontiguousarray(weights)
         first = parts[0][1]
-        self._find_range("backward", codes[:, first], weights[first], self.column_edges, self.chip.backward_adc)
-        y = np.empty((len(codes), self.layer.fan_in * len(parts)), dtype=np.float32)
-        for group, (inputs, lines) in enumerate(parts):
-            rows = slice(group * blocks, (group + 1) * blocks)
-            own = curves and periphery.Transfer(*(entry[rows] for entry in curves))
-            noise = None if variance is None else variance.T[lines]
-            given = np.ascontiguousarray(codes[:, lines])
-            y[:, inputs] = self._read("backward", given, weights[lines], noise, self.column_edges, own)
-        y *= np.float32(delta.scale)
+        self._find_range("backward", codes[:, first], weights[first], self.column_edges, adc)
+        for start in range(0, len(codes), vectors):
+            given, read = codes[start : start + vectors], []
+            for group, (_, lines) in enumerate(parts):
+                rows = slice(group * blocks, (group + 1) * blocks)
+                own = curves and periphery.Transfer(*(entry[rows] for entry in curves))
+                noise = None if variance is None else variance.T[lines]
+                errors = np.ascontiguousarray(given[:, lines])
+                read.append(self._read("backward", errors, weights[lines], noise, self.column_edges, own))
+            yield read[0] if len(read) == 1 else self._together(read)
+
+    def _together(self, read: list[np.ndarray]) -> np.ndarray:
+        """What the groups' inputs get, in the order of all inputs."""
+        y = np.empty((len(read[0]), self.layer.fan_in * len(read)), dtype=np.float32)
+        for (inputs, _), part in zip(self._parts(), read, strict=True):
+            y[:, inputs] = part
         return y
 
     def _find_range(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Adc) -> None:
@@ -240,10 +270,10 @@ class AnalogTile:
         adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
         operand, blocks = self.operands[verb], len(edges) - 1
         if adc.kind == "ideal":
-            y, clipped = periphery.exact_product(x, weights).astype(np.float32), 0
+            y, clipped = backend().matmul(x, weights), 0
         else:
             y, clipped = periphery.product(x, weights, edges, self.converters[verb], curves, operand)
-        self._count(verb, clipped, len(x) * operand.cycles * weights.shape[1] * blocks)
+        self.count(verb, clipped, len(x) * operand.cycles * weights.shape[1] * blocks)
         noise = 0.0 if adc.kind == "ideal" else self._thermal(verb, adc.noise, operand, blocks)
         if variance is None and noise == 0:
             return y
@@ -262,13 +292,14 @@ class AnalogTile:
         """
         return self.converters[verb].step * noise * (blocks * operand.power) ** 0.5 if noise else 0.0
 
-    def _draw(self, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Normal numbers for the noise of a read."""
         self.reads += 1
-        return normal(self.address._replace(step=self.reads), CONVERSION, (shape[0], shape[1]))
+        return backend().normal(self.address._replace(step=self.reads), CONVERSION, shape)
 
     def _variance(self) -> np.ndarray | None:
         """Variance of the weights from read to read: of both cells of a pair, each of which makes half of it."""
-        if self.chip.device.read_noise is None:
+        if self.chip.device.read_noise is None or self.held is not None:
             return None
         if self._noise is None:
             each: list[Any] = [cells.read_variance() for cells in self.cells]
@@ -293,48 +324,8 @@ class AnalogTile:
         found = []
         for lines, columns in self._parts():
             inputs, errors = np.ascontiguousarray(x[:, lines]), np.ascontiguousarray(delta.codes[:, columns])
-            centre = column_sums(inputs)[:, None] / len(x) * column_sums(errors)
-            found.append(self._product(inputs, errors) - centre)
-        gradient = (found[0] if len(found) == 1 else np.concatenate(found, axis=1)) * delta.scale
-        return stored(gradient.astype(np.float32), self.gradient_bits)
-
-    def _product(self, x: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """What the weight-gradient unit makes of x (vectors, fan-in) and errors (vectors, columns) of one group."""
-        unit, layer = self.chip.weight_gradient, self.layer
-        if unit.unit == "digital" or unit.adc_kind == "ideal":
-            return x.astype(np.float64).T @ errors.astype(np.float64)
-        images = len(x) // layer.positions
-        # In maps of equal size the shift moves the blocks' borders, not their number: one division stands for all.
-        if self.stored_once and layer.input[1:] != layer.output[1:]:
-            by_position = stored_edges(layer, images, unit.rows, self.stacked)
-            places = layer.input[1] * layer.input[2]
-            blocks = len(gradient_edges(images * places, unit.rows, None if self.stacked else places)) - 1
-        else:
-            whole = gradient_edges(len(x), unit.rows, None if self.stacked else layer.positions)
-            by_position, blocks = [whole] * layer.kernel_positions, len(whole) - 1
-        longest = max(int(np.diff(edges).max()) for edges in by_position)
-        low, high = converter.codes(unit.adc_bits, signed=False)
-        curves = self.curves["weight_gradient"]
-        if longest <= high and curves is None and unit.adc_noise == 0:
-            # every count has a code of its own: the unit is exact, and so is this product of whole numbers
-            return x.astype(np.float64).T @ errors.astype(np.float64)
-        inputs, streamed = self.chip.input_bits, self.operands["backward"]
-        if self.measuring:
-            if unit.adc_range == "calibrated":
-                middle, words = by_position[len(by_position) // 2], periphery.patterns(x, inputs)
-                self.converters["weight_gradient"] = converter.measured_counts(words, errors, middle, unit.adc_bits)
-            else:
-                self.converters["weight_gradient"] = periphery.full_range(unit.adc_range, longest, low, high)
-        quantiser = self.converters["weight_gradient"]
-        product, clipped = periphery.gradient(
-            x, errors, by_position, quantiser, curves, (inputs, streamed.magnitude_bits)
-        )
-        self._count("weight_gradient", clipped, blocks * inputs * streamed.cycles * product.size)
-        if unit.adc_noise:
-            stored_power = Operand(inputs, "none").power
-            spread = quantiser.step * unit.adc_noise * (blocks * stored_power * streamed.power) ** 0.5
-            product = product + np.float32(spread) * self._draw(product.shape)
-        return product
+            found.append(self.unit.gradient(inputs, errors, delta.scale))
+        return stored(found[0] if len(found) == 1 else np.concatenate(found, axis=1), self.gradient_bits)
 
     def pulse(self, amount: np.ndarray, rounding: str) -> None:
         """Fire pulses at every weight: `amount` (fan-in, fan-out) of them, rounded to whole numbers.
@@ -346,7 +337,7 @@ class AnalogTile:
         elif self.pair:
             if rounding == "stochastic":  # once for both cells
                 address = self.address._replace(step=self.time)
-                amount, rounding = np.floor(amount + uniform(address, ROUNDING, self.shape)), "nearest"
+                amount, rounding = np.floor(amount + backend().uniform(address, ROUNDING, self.shape)), "nearest"
             wanted = [amount, -amount]
         else:
             wanted = [amount]
@@ -399,7 +390,8 @@ class AnalogTile:
     def _no_pulses(self) -> PulseCounts:
         return PulseCounts.none(self.layer.fan_in, len(self.all_column_edges) - 1)
 
-    def _count(self, verb: str, clipped: int, converted: int) -> None:
+    def count(self, verb: str, clipped: int, converted: int) -> None:
+        """Note conversions of a pass, and those of them that were clipped."""
         self.clipped[verb] = self.clipped.get(verb, 0) + clipped
         self.converted[verb] = self.converted.get(verb, 0) + converted
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cimest.config import Experiment
+from cimest.config.programming import Programming
 from cimest.mapping.part import adc, technology
 from cimest.programming.error import Strategy
 from cimest.programming.population import Population
@@ -51,7 +52,7 @@ def price(
     -------
     dict
         `devices_per_weight`; `raised_per_weight`, those that are not left at the smallest conductance;
-        `writes_per_device`; `verifying_reads_per_device`; `read_conductance_s`, mean of the summed conductance that a
+        `writes_per_device`; `verifying_reads_per_device`; `read_outs`; `read_conductance_s`, mean of the summed conductance that a
         weight's read charges, each pair as long as it is significant; `read_time_ratio`, of the longest read over that
         of one pair; `array`, energies and times of writing and verifying one full array and of the read-out of a drift
         compensation, or `absent` with the reason. [J], [s]
@@ -67,6 +68,7 @@ def price(
         "raised_per_weight": raised,
         "writes_per_device": tries(window),
         "verifying_reads_per_device": 0.0 if window is None else tries(window),
+        "read_outs": read_outs(experiment.programming),
         "read_conductance_s": float(population.density @ (targets.sum(axis=2) @ factors)),
         "read_time_ratio": float(factors[0]),
         "absent": {},
@@ -75,6 +77,40 @@ def price(
         found["array"] = _array(device, experiment, window, devices, raised, mean_raised, float(factors[0]))
     except MissingDatum as reason:
         found["absent"]["array"] = str(reason)
+    return found
+
+
+def read_outs(choice: Programming) -> int:
+    """Read-outs that the compensation of drift takes: one at each time, and of what was written unless it is known."""
+    return 0 if choice.compensation == "none" else len(choice.times) + (choice.compensation != "least_squares")
+
+
+def of_matrix(array: dict[str, float], weights: int, arrays: int, experiment: Experiment) -> dict[str, float]:
+    """Energies and times of a matrix and all its read-outs, from those of one full array; see `price`.
+
+    Energies go with the weights that there are; arrays are written side by side as far as the chip can
+    (`chip.update_arrays`), and read out all at once.
+
+    Parameters
+    ----------
+    array : dict
+        Of one array.
+    weights, arrays : int
+        Of the matrix.
+    experiment : Experiment
+
+    Returns
+    -------
+    dict
+        `arrays`, and the keys of `array`. [J], [s]
+    """
+    chip, reads = experiment.chip, read_outs(experiment.programming)
+    full, turns = weights / (chip.array.rows * chip.array.columns), -(-arrays // chip.update_arrays)
+    found: dict[str, float] = {"arrays": arrays}
+    for name, value in array.items():
+        compensating = name.startswith("compensation")
+        share = full if name.endswith("_energy_j") else 1 if compensating else turns
+        found[name] = share * value * (reads if compensating else 1)
     return found
 
 

@@ -19,7 +19,10 @@ COLOURS = {
 }  # fmt: skip
 """Of ways and rules: those of Paul Tol that colour-blind readers tell apart."""
 
-MARKERS = {"naive": "s", "optimised": "o", "clipped": "^", "own": "D"}
+MARKERS = {
+    "naive": "s", "optimised": "o", "clipped": "^", "own": "D",
+    "least_first": "v", "most_first": "P", "proportional": "X", "equal_split": "*",
+}  # fmt: skip
 
 LABELS = {
     "naive": "best hand rule", "optimised": "optimised", "clipped": "optimised, clipped", "own": "own strategy",
@@ -78,6 +81,8 @@ def error(study: Study, first: Comparison) -> Figure:
     places = _time_axis(left, times)
     usual = {entry.rule: entry for entry in reversed(first.rules)} if len(study.comparisons) == 1 else {}
     for rule, entry in reversed(usual.items()):
+        if rule in first.ways:
+            continue
         factor = entry.strategy.encoding.significance[0]
         left.plot(places, 100 * entry.error.rms, "--", color=COLOURS[rule], label=f"{LABELS[rule]}, F = {factor:.2g}")
     for way, rms in study.result["error"]["rms"].items():

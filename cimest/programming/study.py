@@ -53,7 +53,7 @@ class Comparison:
     rules : list of Written
         Rules of thumb, each at the usual significance and at its best one.
     ways : dict
-        `naive`, the best of the rules; `optimised`; `clipped` and `own` where asked for.
+        `naive`, the best of the rules; `optimised`; `clipped`, `own` and single rules where asked for.
     certificate : Certificate or None
     """
 
@@ -112,10 +112,12 @@ def compare(
         best = minimum(partial(_error_of, by_rule, rule), starts, 1.0, most)
         rules += [by_rule(rule, min(USUAL_FACTOR, most)), by_rule(rule, best)]
     ways = {"naive": min(rules, key=lambda way: way.error.mean_square)}
+    usual = choice.factor or (USUAL_FACTOR if choice.pairs > 1 else 1.0)
+    others = {rule: by_rule(rule, min(usual, most)) for rule in choice.rules} | _own(own, evaluator)
     if choice.method == "evolution":
         found = evolve(evaluator, choice.pairs, allowed)
         ways["optimised"] = Written(found.strategy, found.error)
-        return Comparison(population, rules, ways | _own(own, evaluator), None)
+        return Comparison(population, rules, ways | others, None)
     search = Search(evaluator, choice.pairs, allowed)
     known = None if allowed.conductance else ways["naive"].strategy.encoding
     optimum = search.run(choice.factor, known=known)
@@ -123,7 +125,7 @@ def compare(
     if choice.clip:
         clipped = search.run(choice.factor, None, certify=False)
         ways["clipped"] = Written(clipped.strategy, clipped.error)
-    return Comparison(population, rules, ways | _own(own, evaluator), optimum.certificate)
+    return Comparison(population, rules, ways | others, optimum.certificate)
 
 
 def _error_of(by_rule: Callable[[str, float], Written], rule: str, factor: float) -> float:
@@ -182,6 +184,7 @@ def study(
         moments = tabulate(device, choice.times, choice.window, choice.largest_conductance)
         allowed = limits(experiment, device)
         matrices = _matrices(choice, trained)
+        arrays = _arrays(experiment, trained, matrices)
         own = load_table(Path(choice.strategy), moments) if choice.strategy else None
         comparisons = {}
         for name, population in _populations(choice, matrices).items():
@@ -189,8 +192,9 @@ def study(
             progress(f"strategy of {name}")
         share = _shares(comparisons, matrices)
         first = next(iter(comparisons.values()))
-        budgets, costs = _budgets(comparisons, share, moments, choice), _costs(comparisons, share, device, experiment)
-        aged = _aged(experiment, trained, comparisons, device, progress) if trained is not None else {}
+        budgets = _budgets(comparisons, share, moments, choice)
+        costs = _costs(comparisons, share, _sizes(comparisons, matrices, arrays), device, experiment)
+        aged = _aged(experiment, trained, matrices, comparisons, device, progress) if trained is not None else {}
         check = _check(experiment, first, device)
     result = {
         "experiment": resolved(experiment),
@@ -206,15 +210,46 @@ def study(
         "sources": sorted(record.sources),
     }
     if trained is not None:
-        loss, accuracy = trained.evaluate(trained.matrices)
+        loss, accuracy = trained.evaluate(matrices)
         result["as_trained"] = {"loss": loss, "accuracy": accuracy}
     return Study(moments, comparisons, budgets, aged, plain(result))
 
 
 def _matrices(choice: Programming, trained: Trained | None) -> Matrices:
+    """What is written: the matrices of the file, which must be those of the run's layers if there is one.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    found = from_file(Path(choice.weights.file)) if choice.weights.file else {}
+    if trained is None:
+        return found
+    wanted = {name: matrix.shape for name, matrix in trained.matrices.items()}
+    if found and (given := {name: matrix.shape for name, matrix in found.items()}) != wanted:
+        raise ValueError(f"programming.weights.file holds {_shapes(given)}; the layers of the run are {_shapes(wanted)}")
+    return {name: found.get(name, matrix) for name, matrix in trained.matrices.items()}
+
+
+def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def _arrays(experiment: Experiment, trained: Trained | None, matrices: Matrices) -> Mapping[str, int]:
+    """Arrays of each matrix: those of the run's layer, or as many as hold the matrix."""
     if trained is not None:
-        return trained.matrices
-    return from_file(Path(choice.weights.file)) if choice.weights.file else {}
+        return trained.arrays
+    array = experiment.chip.array
+    return {name: -(-len(m) // array.rows) * -(-m.shape[1] // array.columns) for name, m in matrices.items()}
+
+
+def _sizes(
+    comparisons: Mapping[str, Comparison], matrices: Matrices, arrays: Mapping[str, int]
+) -> dict[str, list[tuple[int, int]]]:
+    """Weights and arrays of the matrices that each comparison is about; none of a density."""
+    sizes = {name: (int(matrix.size), arrays[name]) for name, matrix in matrices.items()}
+    return {name: [sizes[name]] if name in sizes else list(sizes.values()) for name in comparisons}
 
 
 def _populations(choice: Programming, matrices: Matrices) -> dict[str, Population]:
@@ -247,14 +282,24 @@ def _budgets(
 
 
 def _costs(
-    comparisons: Mapping[str, Comparison], share: Mapping[str, float], device: Device, experiment: Experiment
+    comparisons: Mapping[str, Comparison],
+    share: Mapping[str, float],
+    sizes: Mapping[str, list[tuple[int, int]]],
+    device: Device,
+    experiment: Experiment,
 ) -> dict[str, Any]:
-    """What each way costs: means over the weights, and of an array over the arrays of all layers."""
+    """What each way costs: means over the weights, of an array over the arrays of all layers, and of the network."""
     found: dict[str, Any] = {}
     for name, each in comparisons.items():
         for way, entry in each.ways.items():
             priced = cost.price(entry.strategy, each.population, device, experiment, experiment.programming.window)
-            found[way] = _added(found.get(way), priced, share[name])
+            whole = found.get(way)
+            found[way] = _added(whole, priced, share[name])
+            if "array" in priced and sizes[name]:
+                network = whole["network"] if whole else None
+                for weights, arrays in sizes[name]:
+                    network = _added(network, cost.of_matrix(priced["array"], weights, arrays, experiment), 1)
+                found[way]["network"] = network
     return found
 
 
@@ -321,6 +366,7 @@ def _check(experiment: Experiment, first: Comparison, device: Device) -> dict[st
 def _aged(
     experiment: Experiment,
     trained: Trained,
+    matrices: Matrices,
     comparisons: Mapping[str, Comparison],
     device: Device,
     progress: Callable[[str], None],
@@ -330,10 +376,10 @@ def _aged(
     for way in next(iter(comparisons.values())).ways:
         strategies = {
             name: comparisons.get(name, next(iter(comparisons.values()))).ways[way].strategy
-            for name in trained.matrices
+            for name in matrices
         }
         found[way] = age(
-            trained.matrices, strategies, device, choice.times, trained.evaluate, choice.repeats, experiment.seed,
+            matrices, strategies, device, choice.times, trained.evaluate, choice.repeats, experiment.seed,
             choice.compensation, choice.window, choice.order, partial(progress, f"ageing, {way}"),
         )  # fmt: skip
     return found

@@ -21,17 +21,6 @@ Evaluate = Callable[[Matrices], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class HeldCells:
-    """What a tile reads instead of its cells: weights that were programmed elsewhere, read noise included."""
-
-    visible: np.ndarray
-
-    def read_variance(self) -> np.ndarray:
-        """None is left: the weights hold it."""
-        return np.zeros_like(self.visible)
-
-
-@dataclass(frozen=True)
 class Trained:
     """A network that a run has trained.
 
@@ -41,12 +30,15 @@ class Trained:
         Of the run.
     matrices : mapping
         As the chip has learned them.
+    arrays : mapping
+        How many hold each of them.
     evaluate : callable
         Tests the network, through the chip's converters, with other weights in the same units.
     """
 
     experiment: Experiment
     matrices: Matrices
+    arrays: Mapping[str, int]
     evaluate: Evaluate
 
 
@@ -60,24 +52,24 @@ def from_run(folder: Path) -> Trained:
     ValueError
         If the checkpoint is another experiment's.
     """
-    from cimest.learning.checkpoint import FILE
     from cimest.run import build_trainer
 
-    if not (folder / FILE).is_file():
-        raise FileNotFoundError(f"{folder} holds no {FILE}; `cimest run EXPERIMENT --out {folder}` trains a network")
     experiment = Experiment.model_validate(read_result(folder)["experiment"])
     trainer = build_trainer(experiment)
     trainer.resume(folder)
+    if not trainer.history:
+        raise FileNotFoundError(f"{folder} holds no checkpoint of a trained network, which `cimest run` leaves there")
+    trainer.model.measure(False)
     tiles = {matrix.layer.name: matrix.tile for matrix in trainer.model.matrices}
     learned = {name: np.array(tile.weights) for name, tile in tiles.items()}
 
     def evaluate(weights: Matrices) -> tuple[float, float]:
         for name, tile in tiles.items():
-            held = HeldCells(np.ascontiguousarray(weights[name], dtype=np.float32))
-            tile.pair, tile.cells, tile._noise = False, (held,), None  # type: ignore[assignment]
+            tile.hold(weights[name])
         return trainer.test(trainer.data.test_images, trainer.data.test_labels)
 
-    return Trained(experiment, learned, evaluate)
+    arrays = {name: (len(tile.row_edges) - 1) * (len(tile.all_column_edges) - 1) for name, tile in tiles.items()}
+    return Trained(experiment, learned, arrays, evaluate)
 
 
 def with_programming(experiment: Experiment, overrides: Iterable[str]) -> Experiment:

@@ -34,6 +34,7 @@ class Sgd(Rule):
 
     def step(self, tile: Any, state: State, x: np.ndarray, delta: Any, learning_rate: float) -> State:
         """One update; see `Rule.step`."""
-        gradient = normalised(tile.weight_gradient(x, delta), self.normalise)
-        tile.pulse(gradient * np.float32(-learning_rate * tile.pulses_per_weight), self.rounding)
+        pulses = normalised(tile.weight_gradient(x, delta), self.normalise)
+        pulses *= np.float32(-learning_rate * tile.pulses_per_weight)
+        tile.pulse(pulses, self.rounding)
         return state

@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference
 def test_backends_have_the_same_kernels_with_the_same_arguments():
     for name in (
         "bit_serial_mvm", "weight_gradient", "pulsed_update", "outer_product_update", "matmul", "noisy_mvm",
-        "outer_product_sum",        "normal", "uniform",
+        "centred_gradient", "normal", "uniform",
     ):  # fmt: skip
         assert inspect.signature(getattr(backend("reference"), name)) == inspect.signature(getattr(backend(), name))
 
@@ -224,9 +224,25 @@ def test_products_without_a_converter_are_those_of_whole_numbers():
 
 
 def test_exact_gradients_are_exact():
-    # 3 000 vectors of the largest numbers: the sum, 3 000 · 255 · 127, is far beyond 24 bits
-    x, errors = np.full((3000, 3), 255, np.uint8), np.full((3000, 2), -127, np.int8)
-    assert np.array_equal(compiled.outer_product_sum(x, errors), np.full((3, 2), -3000.0 * 255 * 127))
+    # Half of 3 000 vectors have the largest numbers, the others none; means are half of the largest. The sum is
+    # 1500 · 255 · 127 - 255/2 · 1500 · 127, far beyond 24 bits before the means are off
+    x, errors = np.zeros((3000, 3), np.uint8), np.zeros((3000, 2), np.int8)
+    x[::2], errors[::2] = 255, -127
+    expected = np.full((3, 2), -750.0 * 255 * 127, np.float32)
+    assert np.array_equal(compiled.centred_gradient(x, errors, 1.0), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_exact_gradients_are_those_of_the_specification(threads):
+    # Sums of whole numbers are exact, and so is everything up to the last rounding: equal bit by bit
+    rng = np.random.default_rng(3)
+    x, errors = rng.integers(0, 256, (1100, 37)).astype(np.uint8), rng.integers(-127, 128, (1100, 5)).astype(np.int8)
+    before = compiled.set_threads(threads)
+    try:
+        found = compiled.centred_gradient(x, errors, 2.0**-9)
+    finally:
+        compiled.set_threads(before)
+    assert np.array_equal(found, reference.centred_gradient(x, errors, 2.0**-9))
 
 
 # Weight gradients

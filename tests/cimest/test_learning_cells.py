@@ -259,6 +259,26 @@ def test_drift_during_training_is_resumed(tmp_path):
     assert not np.array_equal(cells_of(still)[0].weights, cells_of(whole)[0].weights)
 
 
+def test_read_noise_counts_from_where_drift_starts():
+    """1/f noise of a fresh cell: Q sqrt(ln((20 s + 1 us) / 2 us)) of its conductance, as weight programming has it."""
+    noise = {"coefficient": {"form": "polynomial", "coefficients": [0.01]}, "read_time": "1 us"}
+    cells = array(drift={**DRIFT, "start": "20 s"}, read_noise=noise, start=0.5)
+    expected = cells._conductance(cells.weights) * 0.01 * np.sqrt(np.log((20 + 1e-6) / 2e-6))
+    wide = (cells.device.conductance_max - cells.device.conductance_min) / 2
+    np.testing.assert_allclose(np.sqrt(cells.read_variance()), expected / wide, rtol=1e-6)
+
+
+def test_cells_that_cannot_move_do_not_move_by_noise_either():
+    """At a spread of 100 % of the step some 16 % of cells have none in a direction; nothing is added to those."""
+    cells = array(update={"law": "linear", "device_to_device": 1.0}, cycle_to_cycle={"sigma": 0.01, "per": "pulse"})
+    dead = np.asarray(cells.law.steps.s_up) <= 0
+    assert 0.05 < dead.mean() < 0.3
+    before = cells.weights.copy()
+    cells.pulse(np.full(before.shape, 3.0), "nearest", 0)
+    np.testing.assert_array_equal(cells.weights[dead], before[dead])
+    assert np.mean(cells.weights != before) > 0.6
+
+
 # Encodings
 
 

@@ -225,6 +225,16 @@ def test_batch_normalisation_tests_with_running_statistics():
     np.testing.assert_allclose(part.mean, mean, rtol=1e-5)
 
 
+def test_running_statistics_follow_a_change_of_scale():
+    """Twice the input has twice the mean and four times the variance: a test gives the same."""
+    part = NormalisePart(Normalise("n", (2, 4, 4), "batch"))
+    values = 3 + 2 * normal(50, 4, 4, 2)
+    part.forward(values, training=True)
+    before = part.forward(values, training=False)
+    part.rescale(2.0)
+    np.testing.assert_allclose(part.forward(2 * values, training=False), before, atol=1e-4)
+
+
 def test_only_tokens_in_the_batch_learn():
     part = EmbeddingPart(Embedding("e", (1, 3, 1), vocabulary=6, width=4), seed=0, number=0, initial_range=0.5)
     assert 0.4 < np.abs(part.vectors).max() <= 0.5  # of 24 uniform numbers
@@ -462,6 +472,24 @@ def test_a_stopped_training_goes_on_to_the_same_bits(name):
         assert np.array_equal(one.tile.weights, other.tile.weights)
     one, other = (runner.test(runner.data.test_images, runner.data.test_labels) for runner in (whole, second))
     assert one == other
+
+
+def test_a_finished_run_taken_up_again_tests_the_same():
+    """A test sets no range of a converter: what is restored gives the loss and accuracy that the run ended with."""
+    coarse = {**{key: {} for key in IDEAL}, "adc": {"bits": 5}}
+    whole, again = (small("lstm", epochs=1, device="rram", **coarse) for _ in range(2))
+    whole.run()
+    again.restore(whole.state())
+    data = whole.data
+    assert again.test(data.test_images, data.test_labels) == whole.test(data.test_images, data.test_labels)
+
+
+def test_only_linear_layers_follow_the_size_of_their_outputs():
+    """Hidden states of an LSTM are bounded, so the scale of its gates says nothing of the size of what leaves it."""
+    model = small("lstm").model
+    gates = next(part for part in model.matrices if isinstance(part, LstmPart))
+    assert not gates.centring.adapts
+    assert not gates.centring.followers
 
 
 def test_errors_are_summed_where_the_graph_branches(exact_errors):

@@ -10,7 +10,7 @@ from cimest.config import load
 from cimest.config.messages import ConfigError
 from cimest.config.programming import Programming
 from cimest.programming.ageing import age, compensated, programmed_matrices, read_matrices
-from cimest.programming.cost import price, slowest, tries
+from cimest.programming.cost import of_matrix, price, read_outs, slowest, tries
 from cimest.programming.encoding import Encoding
 from cimest.programming.error import Strategy
 from cimest.programming.figures import time_label
@@ -165,6 +165,55 @@ def test_weights_from_files(tmp_path):
         from_file(path)
 
 
+def test_weights_from_safetensors(tmp_path):
+    """Written by the format's own library; numbers that are no weights are left."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path, kernel = tmp_path / "weights.safetensors", np.random.default_rng(0).normal(size=(4, 3, 3)).astype(np.float32)
+    safetensors.save_file({"conv": kernel, "bias": np.ones(4, np.float32), "steps": np.ones((2, 2), np.int64)}, path)
+    found = from_file(path)
+    assert list(found) == ["conv"]
+    assert np.array_equal(found["conv"], kernel.reshape(4, 9))
+
+
+def test_weights_from_onnx(tmp_path):
+    """Initializers of a graph of one matrix product, by their names."""
+    onnx = pytest.importorskip("onnx")
+    path, matrix = tmp_path / "network.onnx", np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "fc.weight"], ["y"])],
+        "one",
+        [value("x", onnx.TensorProto.FLOAT, [1, 5])],
+        [value("y", onnx.TensorProto.FLOAT, [1, 3])],
+        [
+            onnx.numpy_helper.from_array(matrix, "fc.weight"),
+            onnx.numpy_helper.from_array(np.ones(3, np.float32), "fc.bias"),
+        ],
+    )
+    onnx.save(onnx.helper.make_model(graph), path)
+    found = from_file(path)
+    assert list(found) == ["fc.weight"]
+    assert np.array_equal(found["fc.weight"], matrix)
+
+
+def test_price_of_a_network_by_hand(experiment):
+    """Three arrays of 128 x 128 that 40 000 weights fill, written one beside the other; and a read-out at each of two
+    times and of what was written, which known weights do without."""
+    array = {"write_energy_j": 2.0, "write_time_s": 5.0, "compensation_energy_j": 3.0, "compensation_time_s": 7.0}
+    full = 40_000 / 128**2
+    found = of_matrix(array, 40_000, 3, load(experiment))
+    assert found == {
+        "arrays": 3,
+        "write_energy_j": 2 * full,
+        "write_time_s": 5.0,  # update_arrays is 16
+        "compensation_energy_j": 3 * full * 3,
+        "compensation_time_s": 7.0 * 3,
+    }
+    assert of_matrix(array, 40_000, 17, load(experiment))["write_time_s"] == 2 * 5.0
+    for kind, count in (("none", 0), ("least_squares", 2), ("column", 3)):
+        assert read_outs(load(experiment, [f"programming.compensation={kind}"]).programming) == count
+
+
 # --- networks over time
 
 
@@ -234,7 +283,7 @@ def test_a_run_is_programmed_and_aged(experiment, tmp_path, capsys, monkeypatch)
     trained = from_run(run)
     accuracy = json.loads((run / "result.json").read_text())["accuracy"]["test"]
     assert trained.evaluate(trained.matrices)[1] == pytest.approx(accuracy, abs=1e-12)
-    assert main(["program", str(run), "--set", "programming.clip=true"]) == 0
+    assert main(["program", str(run), "--set", "programming.clip=true", "--set", "programming.rules=[most_first]"]) == 0
     assert "clipped" in capsys.readouterr().out
     out = run / "programming"
     result = json.loads((out / "programming.json").read_text())
@@ -242,14 +291,36 @@ def test_a_run_is_programmed_and_aged(experiment, tmp_path, capsys, monkeypatch)
     assert result["as_trained"]["accuracy"] == pytest.approx(accuracy, abs=1e-12)
     assert set(result["error"]["by_layer"]) == set(trained.matrices)
     assert {path.name for path in (out / "figures").glob("*.svg")} == {"error.svg", "strategy.svg", "accuracy.svg"}
-    assert len((out / "accuracy.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
+    assert len((out / "accuracy.csv").read_text().splitlines()) == 1 + 4 * 2 * 2
+    rules = next(iter(result["error"]["by_layer"].values()))["ways"]
+    assert rules["most_first"]["significance"] == [2.0, 1.0]
+    assert rules["most_first"]["mean_square"] > rules["naive"]["mean_square"]
     assert main(["program", str(run), "--set", "chip.adc.bits=4"]) == 2
     assert "only values of programming" in capsys.readouterr().err
 
 
+def test_a_run_takes_other_weights(experiment, tmp_path, capsys):
+    """Those of a file, if they are of the same layers and sizes: all zero but one, they tell nothing apart."""
+    run, path = tmp_path / "run", tmp_path / "other.npz"
+    assert main(["run", str(experiment), "--out", str(run), "--quiet"]) == 0
+    trained = from_run(run)
+    zeros = {name: np.zeros_like(matrix) for name, matrix in trained.matrices.items()}
+    for matrix in zeros.values():
+        matrix[0, 0] = 1e-6
+    np.savez(path, **zeros)
+    option = f"programming.weights.file={path}"
+    assert main(["program", str(run), "--set", option, "--json", "--set", "programming.repeats=1"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["as_trained"]["accuracy"] == pytest.approx(trained.evaluate(zeros)[1], abs=1e-12)
+    assert result["as_trained"]["accuracy"] < trained.evaluate(trained.matrices)[1]
+    np.savez(path, other=np.ones((3, 3)))
+    assert main(["program", str(run), "--set", option]) == 2
+    assert "holds other 3 x 3; the layers of the run are" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
     assert main(["program", str(tmp_path)]) == 2
-    assert "trains a network" in capsys.readouterr().err
+    assert "holds no result.json" in capsys.readouterr().err
 
 
 def test_a_device_that_cannot_be_programmed_is_refused(experiment, capsys):

@@ -47,7 +47,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("dataflow", ["naive", "optimised"])
 def test_totals_of_every_example_are_the_sums_of_their_parts(path, dataflow, tmp_path):
-    result = estimate(load(path, [f"dataflow={dataflow}"]), tmp_path)
+    result = estimate(load(path, [f"dataflow.base={dataflow}"]), tmp_path)
     with (tmp_path / "breakdown.csv").open() as file:
         rows = list(csv.DictReader(file))
     # Sums of a few hundred doubles written with all their digits: 1e-9 is far above rounding.

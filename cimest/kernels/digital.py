@@ -1,0 +1,189 @@
+"""What is digital between the arrays, each in one pass over the values: sums, shifts, codes, errors through pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from cimest.kernels.elementary import compiled
+from cimest.kernels.lanes import convert, load, rint, select, splat, store
+from cimest.kernels.random import LANES
+from cimest.kernels.threads import shared
+
+SQUARES = 4096
+"""Numbers whose squares are summed in single precision."""
+ROWS = 1 << 15
+"""Rows of whole numbers whose sums 32 bits hold."""
+GRAIN = 1 << 16
+"""Numbers, at least, that are worth a thread."""
+
+
+@compiled
+def _column_sums(matrix, first, last, partial, sums):
+    """Sums of columns first to last; whole numbers are summed in `partial`, as many rows at a time as it holds."""
+    rows, columns, width = matrix.shape[0], matrix.shape[1], np.uint64(last - first)
+    flat = matrix.reshape(-1)
+    for start in range(0, rows, ROWS):
+        partial[:] = 0
+        for row in range(start, min(start + ROWS, rows)):
+            place = np.uint64(row * columns + first)
+            for column in range(width):
+                partial[column] += flat[place + column]
+        for column in range(width):
+            sums[first + column] += partial[column]
+
+
+def column_sums(matrix: np.ndarray) -> np.ndarray:
+    """Sums down the columns in double precision, row after row; exact for whole numbers of 8 bits."""
+    matrix = np.ascontiguousarray(matrix)
+    sums, kind = np.zeros(matrix.shape[1]), np.float64 if matrix.dtype.kind == "f" else np.int32
+
+    def work(first: int, last: int) -> None:
+        _column_sums(matrix, first, last, np.empty(last - first, kind), sums)
+
+    shared(work, matrix.shape[1], max(LANES, -(-GRAIN // max(len(matrix), 1))))
+    return sums
+
+
+@compiled
+def _squares(values, first, last, sums):
+    """Sums of the squares of blocks first to last."""
+    lanes = np.empty(LANES, np.float32)
+    for block in range(first, last):
+        start, stop = block * SQUARES, min((block + 1) * SQUARES, values.shape[0])
+        total = splat(np.float32(0), LANES)
+        whole = start + (stop - start) // LANES * LANES
+        for place in range(start, whole, LANES):
+            value = load(values, place, LANES)
+            total = total + value * value
+        store(lanes, 0, total)
+        for lane in range(LANES):
+            sums[block] += lanes[lane]
+        for place in range(whole, stop):
+            sums[block] += values[place] * values[place]
+
+
+def mean_square(values: np.ndarray) -> float:
+    """Mean square of numbers in single precision, summed block by block: the same for any number of threads."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    sums = np.zeros(-(-flat.size // SQUARES))
+    shared(lambda first, last: _squares(flat, first, last, sums), len(sums), GRAIN // SQUARES)
+    return float(sums.sum() / flat.size)
+
+
+@compiled
+def centre(product, means, sums, scale, gradient):
+    """Products of inputs and errors, less those of mean inputs and summed errors, times `scale`, as `gradient`."""
+    for row in range(product.shape[0]):
+        for column in range(product.shape[1]):
+            gradient[row, column] = (product[row, column] - means[row] * sums[column]) * scale
+
+
+@compiled
+def _shift(y, factor, offset, first, last):
+    for row in range(first, last):
+        for column in range(y.shape[1]):
+            y[row, column] = y[row, column] * factor + offset[column]
+
+
+def shift(y: np.ndarray, factor: float, offset: np.ndarray) -> None:
+    """Multiply outputs (vectors, channels) by a power of two and add each channel's offset, in place."""
+    shared(lambda first, last: _shift(y, np.float32(factor), offset, first, last), len(y), -(-GRAIN // y.shape[1]))
+
+
+@compiled
+def _encode(values, factor, low, high, first, last, codes, within):
+    remember = within.shape[0] > 0
+    bottom, top = splat(low, LANES), splat(high, LANES)
+    one, none = splat(np.int32(1), LANES), splat(np.int32(0), LANES)
+    whole = first + (last - first) // LANES * LANES
+    for place in range(first, whole, LANES):
+        scaled = load(values, place, LANES) * factor
+        above, below = select(scaled > bottom, scaled, bottom), scaled < top
+        if remember:
+            inside = select(below, select(scaled > bottom, one, none), none)
+            store(within, place, convert(inside, types.uint8))
+        store(codes, place, convert(convert(rint(select(below, above, top)), types.int32), types.uint8))
+    for place in range(whole, last):
+        scaled = values[place] * factor
+        if remember:
+            within[place] = (scaled > low) & (scaled < high)
+        codes[place] = np.uint8(np.int32(np.rint(min(max(scaled, low), high))))
+
+
+def encode(
+    values: np.ndarray, factor: float, low: int, high: int, dtype: Any, remember: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values times a factor as whole numbers from low to high, and which of them were between the two.
+
+    Parameters
+    ----------
+    values : array of float32
+    factor : float
+    low, high : int
+    dtype : type
+        Of the codes: uint8 or int8.
+    remember : bool
+        Whether the second result is wanted; else it is None.
+    """
+    flat = np.ascontiguousarray(values).reshape(-1)
+    codes, within = np.empty(flat.size, np.uint8), np.empty(flat.size if remember else 0, np.uint8)
+    numbers = np.float32(factor), np.float32(low), np.float32(high)
+    shared(lambda first, last: _encode(flat, *numbers, first, last, codes, within), flat.size, GRAIN)
+    return codes.view(dtype).reshape(values.shape), within.reshape(values.shape) if remember else None
+
+
+@compiled
+def _mask(values, kept, first, last):
+    for place in range(np.uint64(first), np.uint64(last)):
+        values[place] *= kept[place]
+
+
+def mask(values: np.ndarray, kept: np.ndarray) -> None:
+    """Zero what is not kept, in place."""
+    flat, chosen = values.reshape(-1), kept.reshape(-1)
+    shared(lambda first, last: _mask(flat, chosen, first, last), flat.size, GRAIN)
+
+
+@compiled
+def _unpool(error, maps, largest, window, step, first, last, result):
+    """Errors of samples first to last, to the first of the largest values of their windows."""
+    height, width, channels = error.shape[1:]
+    waiting = np.empty(channels, np.bool_)
+    for sample in range(first, last):
+        for y in range(height):
+            for x in range(width):
+                waiting[:] = True
+                for row in range(y * step, y * step + window):
+                    for column in range(x * step, x * step + window):
+                        for channel in range(channels):
+                            hit = maps[sample, row, column, channel] == largest[sample, y, x, channel]
+                            hit &= waiting[channel]
+                            waiting[channel] ^= hit
+                            result[sample, row, column, channel] += (
+                                error[sample, y, x, channel] if hit else np.float32(0)
+                            )
+
+
+def unpool(error: np.ndarray, maps: np.ndarray, largest: np.ndarray, window: int, step: int) -> np.ndarray:
+    """Errors at the inputs of max-pooling, channels last.
+
+    Parameters
+    ----------
+    error, largest : array, shape (samples, height, width, channels)
+        Errors at the outputs, and the outputs.
+    maps : array
+        The inputs, with their border.
+    window, step : int
+    """
+    error, maps = np.ascontiguousarray(error), np.ascontiguousarray(maps)
+    result = np.zeros(maps.shape, dtype=np.float32)
+    shared(
+        lambda first, last: _unpool(error, maps, largest, window, step, first, last, result),
+        len(error), -(-GRAIN // maps[0].size),
+    )  # fmt: skip
+    return result
+
+
