@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from cimest.network import Network
+from hwlib.component import Real
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,25 @@ class LayerActivity:
         Largest number of pulses in a row of an array (sets its write time), mean over all rows, written or not.
     rows_written : float
         Fraction of array rows that an update writes at all.
-    most_written : float
-        Pulses per update of the most pulsed cell (not bounded by 1); sets the lifetime.
+    most_written : float, or array where chips are swept and it follows from what is priced
+        Pulses per update of the most pulsed cell (not bounded by 1); sets the lifetime. Where each image changes the
+        weights, pulses per batch.
+    write_rounds : float
+        Writes of a row, where they are verified, until it holds what it should (not bounded by 1; 0: not measured,
+        and then `chip.write.rounds`). Cells and pulses above are those of all rounds together.
     train_slots : float
         Slots of a vector's pulse trains, where outer products are pulsed in the arrays (not bounded by 1; 0: not
         measured, and then what follows of the trains is not used either).
     train_rows, train_columns : float
         Fraction of lines on either side that fire in a slot.
+    train_coincidences : float
+        Fraction of cells both of whose lines fire in a slot.
     transferred : float
-        Fraction of the values read from a fast array that become a pulse on the weights.
+        Fraction of the values read from a fast array that become pulses on the weights.
+    transfer_pulses : float
+        Mean number of those pulses (not bounded by 1).
+    transfer_slots : float
+        Slots in which a row of the weights is written by them, one direction after the other (not bounded by 1).
     """
 
     input_ones: float = 0.25
@@ -54,11 +65,15 @@ class LayerActivity:
     longest_up: float = 4.0
     longest_down: float = 4.0
     rows_written: float = 1.0
-    most_written: float = 0.5
+    most_written: Real = 0.5
+    write_rounds: float = 0.0
     train_slots: float = 0.0
     train_rows: float = 0.0
     train_columns: float = 0.0
+    train_coincidences: float = 0.0
     transferred: float = 0.01
+    transfer_pulses: float = 1.0
+    transfer_slots: float = 2.0
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
             *(
                 (f"energy_per_sample_by_pass_j.{name}", f"dynamic and leakage energy in {name}", LANES)
                 for name in PASSES
+                if name != "transfer"  # it has no arrays to transfer between
             ),
         )
     }

@@ -16,13 +16,15 @@ from cimest.dataflow import Design, conflicts, resolve, training_step
 from cimest.dataflow.accelerator import accelerator
 from cimest.dataflow.neurosim import idle_tiles
 from cimest.dataflow.transfer import row_reads
+from cimest.dataflow.wear import with_wear
 from cimest.datasets import choose
 from cimest.estimate import Estimate, Pipeline, energies, metrics, operations, price
 from cimest.mapping.floorplan import FloorPlan, place
 from cimest.mapping.part import Part, technology
 from cimest.mapping.parts import inventory
 from cimest.network import Network, arguments, builder
-from cimest.rules import RULES, Rule
+from cimest.rules import RULES, Rule, advice
+from cimest.rules.in_array import in_array
 from hwlib import provenance
 from hwlib.component import Real
 from hwlib.devices import Device
@@ -75,9 +77,6 @@ def build_trainer(experiment: Experiment) -> Trainer:
     ValueError
         If the experiment has a choice that can be priced but not trained.
     """
-    chip = experiment.chip
-    if chip.write.verify != "none":
-        raise ValueError("chip.write.verify: row is priced by `cimest estimate`, but training writes without verify")
     from cimest.learning import Trainer
 
     choice = experiment.dataset
@@ -86,7 +85,13 @@ def build_trainer(experiment: Experiment) -> Trainer:
     schedule = resolve(experiment.dataflow)
     stored_once = schedule.operand_writes == "once"
     network, waited = build_network(experiment), batch_time(experiment)
-    return Trainer(experiment, network, data, schedule.stacked, stored_once, waited)
+    design = Design(network, experiment.chip, place(network, experiment.chip), schedule, experiment.training.batch, {})
+    return Trainer(experiment, network, data, shares_arrays(design), stored_once, waited)
+
+
+def shares_arrays(design: Design) -> dict[str, bool]:
+    """Whether images share arrays of the weight-gradient unit, for each layer with weights."""
+    return {placement.layer.name: bool(design.stacked(placement)) for placement in design.plan.placements}
 
 
 def use_threads(count: int) -> None:
@@ -134,11 +139,12 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
         tech = technology(chip)
         plan = place(network, chip)
         batch = experiment.training.batch
-        design = Design(network, chip, plan, schedule, batch, {})
+        design = Design(network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start)
         products = design.products_in_a_lane
-        parts = inventory(network, chip, plan, tech, schedule.gradient_bits, products) | rule.parts(network, chip)
+        parts = inventory(network, chip, plan, tech, schedule.gradient_bits, rule.parts(network, chip), products)
         design = replace(design, parts=parts)
         actions = training_step(design, rule, activity)
+        activity = with_wear(design, actions, activity)
         names = tuple(layer.name for layer in network.matrices)
         stacked = {placement.layer.name: design.stacked(placement) for placement in plan.placements}
         pipeline = Pipeline(batch, stacked) if schedule.pipelined else None
@@ -234,10 +240,21 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
         "metrics": figures,
         "spread": spread(experiment, priced.activity),
         "breakdown": results.breakdown(priced.estimate),
+        "rule": rule_in_the_arrays(experiment, network),
         "activity": {name: asdict(layer) for name, layer in priced.activity.layers.items()},
         "warnings": warnings(experiment, priced),
         "absent": absent,
     }
+
+
+def rule_in_the_arrays(experiment: Experiment, network: Network) -> dict[str, dict[str, Any]] | None:
+    """The numbers that a rule works with in each layer where it updates in the arrays; none elsewhere."""
+    chip, training = experiment.chip, experiment.training
+    if chip.weight_gradient.unit != "in_array":
+        return None
+    rule = in_array(build_rule(experiment), chip.weight_gradient.train_length)
+    samples = training_samples(experiment) // training.epochs
+    return advice.effective(rule, network, chip.device, training.learning_rate.start, samples)
 
 
 def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, float]]:
@@ -253,6 +270,9 @@ def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, fl
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
     found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device) + unpriced(experiment.chip)
+    if (numbers := rule_in_the_arrays(experiment, priced.network)) is not None:
+        rule = in_array(build_rule(experiment), experiment.chip.weight_gradient.train_length)
+        found += advice.advice(rule, experiment.chip.device, numbers)
     if experiment.training.weight_noise or experiment.training.clip is not None:
         found.append("training.weight_noise and training.clip: generators of noise and reads of weights are not priced")
     if priced.activity.origin == "default":
@@ -285,7 +305,10 @@ def unpriced(chip: Chip) -> list[str]:
     }
     ideal = [name for name, kind in kinds.items() if kind == "ideal"]
     text = "converters are ideal: their energy, time and area are not in the figures"
-    return [f"{', '.join(ideal)}: {text}"] if ideal else []
+    found = [f"{', '.join(ideal)}: {text}"] if ideal else []
+    if chip.array.wire_resistance:
+        found.append("chip.array.wire_resistance: what reads lose along the wires changes no energy or time here")
+    return found
 
 
 def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
@@ -371,7 +394,7 @@ def finish(experiment: Experiment, trainer: Trainer, out: Path, interrupted: boo
     if interrupted:
         result["warnings"].insert(0, f"interrupted after {epochs} of {experiment.training.epochs} epochs")
     if epochs:
-        result["ledger"] = trainer.ledger.entries()
+        result["ledger"] = trainer.entries()
         result["warnings"] += learning_warnings(result["ledger"], experiment.chip)
     result = results.plain(result)
     write(result, priced.estimate.dataset(), out)

@@ -8,7 +8,7 @@ from cimest.datasets import Data
 from cimest.learning import Trainer
 from cimest.mapping import stored_edges
 from cimest.network import Conv
-from cimest.run import price_experiment
+from cimest.run import price_experiment, shares_arrays
 from tests.cimest.designs import experiment
 
 PARTS = {"forward": "adc", "backward": "backward_adc", "weight_gradient": "gradient_adc"}
@@ -25,7 +25,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("dataflow", ["naive", "optimised"])
+@pytest.mark.parametrize("dataflow", ["naive", "optimised", "split"])
 @pytest.mark.parametrize("mapping", ["unrolled", "kernel_position"])
 @pytest.mark.parametrize("signs", ["two_phase", "twos_complement"])
 def test_conversions_agree(name, dataflow, mapping, signs):
@@ -33,23 +33,24 @@ def test_conversions_agree(name, dataflow, mapping, signs):
         pytest.skip("inputs without a sign")
     chip = {"array": {"rows": 48, "columns": 20}, "mapping": mapping, "signed_inputs": signs,
             "weight_gradient": {"rows": 40, "adc_bits": 2}}  # fmt: skip
-    exp = experiment(NETWORKS[name], chip=chip, training={"batch": BATCH, "epochs": 1}, dataflow={"base": dataflow})
+    flow = {"loop_order": "split", "image_layers": 1} if dataflow == "split" else {"base": dataflow}
+    exp = experiment(NETWORKS[name], chip=chip, training={"batch": BATCH, "epochs": 1}, dataflow=flow)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH, 1, 28, 28)).astype(np.uint8)
     labels = np.arange(BATCH) % 10
     schedule = resolve(exp.dataflow)
     priced = price_experiment(exp)
     data = Data(images, labels, images[:0], labels[:0])
-    trainer = Trainer(exp, priced.network, data, schedule.stacked, schedule.operand_writes == "once")
+    trainer = Trainer(exp, priced.network, data, shares_arrays(priced.design), schedule.operand_writes == "once")
     converted = {}
     for matrix in trainer.model.matrices:
-        count = matrix.tile._count
+        count = matrix.tile.count
 
         def note(verb, clipped, number, name=matrix.layer.name, count=count):
             converted[name, verb] = converted.get((name, verb), 0) + number
             count(verb, clipped, number)
 
-        matrix.tile._count = note
+        matrix.tile.count = note
     trainer.run()
     for matrix in trainer.model.matrices:
         for pass_, part in PARTS.items():
@@ -62,12 +63,13 @@ def test_conversions_agree(name, dataflow, mapping, signs):
             assert simulated == pytest.approx(counted), (matrix.layer.name, pass_)
 
 
+@pytest.mark.parametrize("verify", ["none", "row"])
 @pytest.mark.parametrize("array", [
     {}, {"encoding": "differential_pair"}, {"encoding": "differential_pair", "pair_update": "push_pull"},
 ])  # fmt: skip
-def test_pulses_agree(array):
-    """Pulses at all cells in two updates are those that the priced row writes deliver, refreshes included."""
-    chip = {"array": {"rows": 48, "columns": 20, "refresh_every": 1, **array}}
+def test_pulses_agree(array, verify):
+    """Pulses at all cells in two updates are those that the priced row writes deliver, refreshes and rounds included."""
+    chip = {"array": {"rows": 48, "columns": 20, "refresh_every": 1, **array}, "write": {"verify": verify}}
     rate = {"learning_rate": {"start": 0.5}}
     exp = experiment(NETWORKS["mlp"], chip=chip, training={"batch": BATCH, "epochs": 2, **rate})
     rng = np.random.default_rng(0)
@@ -75,12 +77,15 @@ def test_pulses_agree(array):
     data = Data(images, np.arange(BATCH) % 10, images[:0], np.arange(0))
     trainer = Trainer(exp, price_experiment(exp).network, data, True)
     trainer.run()
-    priced, ledger = price_experiment(exp, trainer.activity()), trainer.ledger.entries()
+    priced, ledger = price_experiment(exp, trainer.activity()), trainer.entries()
     for layer, entry in ledger.items():
         writes = [a for a in priced.actions if (a.layer, a.part, a.action) == (layer, "array", "write_row")]
         for way in ("up", "down"):
             told = sum(a.count * a.arguments[f"cells_{way}"] * a.arguments[f"pulses_{way}"] for a in writes)
             assert told * BATCH * 2 == pytest.approx(entry[f"pulses_{way}"])
+        if verify == "row" and not array:
+            tile = next(matrix.tile for matrix in trainer.model.matrices if matrix.layer.name == layer)
+            assert sum(a.count for a in writes) * BATCH * 2 == pytest.approx(tile.row_writes)
     if array.get("pair_update", "one_sided") == "one_sided" and array:
         assert sum(entry["refreshed"] for entry in ledger.values()) > 0
 

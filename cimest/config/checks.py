@@ -22,6 +22,9 @@ DEVICE = ("chip", "device")
 ADCS = (("chip", "adc", "kind"), ("chip", "backward_adc", "kind"), ("chip", "weight_gradient", "adc_kind"))
 
 
+SOLVED_MAX = 128 * 128
+"""Cells of the largest array whose wires are solved after each update (our choice: a tenth of a second for each)."""
+
 CELLS = {"resistive": ("1t1r", "crossbar", "ecram"), "ferroelectric": ("1t1r", "fefet")}
 """Cells that a kind of device can be in."""
 
@@ -227,6 +230,9 @@ def cells(chip: Chip, tech: Technology) -> list[tuple[tuple[str, ...], str]]:
     from cimest.mapping.arrays import lines_of, weight_array
 
     device, array = chip.device, chip.array
+    if array.wire_resistance and array.wire_solution == "exact" and array.rows * array.columns > SOLVED_MAX:
+        reason = f"solves arrays of up to {SOLVED_MAX} cells; this one has {array.rows * array.columns}: use corrected"
+        return [(("chip", "array", "wire_solution"), reason)]
     if array.encoding == "two_pairs":
         reason = "which pair an update goes to is up to a training rule, and none has such; allowed: "
         return [(("chip", "array", "encoding"), f"{reason}reference_column, differential_pair")]

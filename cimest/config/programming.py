@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,20 +28,36 @@ class Weights(BaseModel):
     )
 
 
+class ProgrammedDevice(BaseModel):
+    """A device of hwlib or of a YAML file, with changed fields beside `base`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    base: str
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Fields and their new values."""
+        return dict(self.model_extra or {})
+
+
 class Programming(BaseModel):
     """Weight programming, for `cimest program`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    device: str | None = Field(
-        None, description="that is programmed, a name of hwlib or a YAML file; none: the one of the chip"
+    device: ProgrammedDevice | None = Field(
+        None,
+        description="that is programmed, a name of hwlib or a YAML file, or with changes; none: the one of the chip",
     )
     weights: Weights = Weights()
     pairs: int = Field(2, ge=1, le=4, description="differential pairs of devices that carry a weight")
     factor: float | None = Field(
         None, ge=1, le=8, description="significance of each pair over the next; none: the best one is searched"
     )
-    clip: bool = Field(False, description="also search how many of the largest weights to clip: less error of the "
-        "weights, but not always of the network, as the largest ones of a narrow layer matter most")
+    clip: bool = Field(
+        False,
+        description="also search how many of the largest weights to clip: less error of the "
+        "weights, but not always of the network, as the largest ones of a narrow layer matter most",
+    )
     method: Literal["structured", "evolution"] = Field(
         "structured", description="weight by weight, or the published differential evolution of six magnitudes"
     )

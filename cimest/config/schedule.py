@@ -97,8 +97,6 @@ def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
         yield order, "split needs dataflow.image_layers: how many layers go image by image"
     if schedule.loop_order != "split" and schedule.image_layers is not None:
         yield ("dataflow", "image_layers"), f"is for loop_order split, not {schedule.loop_order}"
-    if schedule.loop_order == "split" and unit == "sram_cim":
-        yield order, "split needs a digital weight-gradient unit: SRAM arrays hold all layers' images in one way"
     if schedule.accumulate == "in_unit" and unit != "digital":
         yield sums, f"in_unit needs lanes that hold gradients, of a digital weight-gradient unit; {unit} has none"
     group = ("dataflow", "image_group")
@@ -106,6 +104,12 @@ def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
         yield group, "images share a block of the gradient only where sums stay in_unit"
     if np.any(np.asarray(schedule.image_group) > experiment.training.batch):
         yield group, f"is more than the {experiment.training.batch} images of a batch"
+    if schedule.pipelined and (name := _normalises_batches(experiment)):
+        yield (
+            ("dataflow", "pipelined"),
+            f"{name} normalises whole batches, so that no image goes on before all have come: it must be false, or "
+            "that layer's kind `layer`",
+        )
     if unit == "in_array":
         yield from _in_array(experiment, schedule)
     elif (rule := experiment.training.rule.name) in in_array_rules():
@@ -115,6 +119,16 @@ def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
         )
     if schedule.accounting == "neurosim":
         yield from _neurosim(experiment, schedule)
+
+
+def _normalises_batches(experiment: Experiment) -> str | None:
+    """A layer that takes means over a batch; none if the network has none."""
+    from cimest.datasets import choose
+    from cimest.network import Normalise, arguments, builder
+
+    make, data = builder(experiment.network.name), choose(experiment.dataset.name, experiment.dataset.options)
+    network = make(*arguments(make, data), **experiment.network.options)
+    return next((one.name for one in network.layers if isinstance(one, Normalise) and one.kind == "batch"), None)
 
 
 def in_array_rules() -> list[str]:
@@ -136,12 +150,23 @@ def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tupl
             ("chip", "array", "encoding"),
             "pulse trains that meet in the arrays need reference_column: one cell a weight",
         )
+    if experiment.chip.array.wire_resistance:
+        yield ("chip", "array", "wire_resistance"), "pulse trains and transfers in the arrays are simulated without it"
     if schedule.pipelined:
         yield ("dataflow", "pipelined"), "weights change after each image under in_array, so that the next has to wait"
     if schedule.loop_order != "image_outer":
         yield ("dataflow", "loop_order"), "in_array updates after each image, which is image_outer"
     if experiment.chip.write.verify != "none":
         yield ("chip", "write", "verify"), "pulses that coincide in whole arrays cannot be verified row by row"
+    device, unmodelled = experiment.chip.device, "is not modelled where arrays are pulsed as a whole under in_array: it"
+    if device.write_noise:
+        yield ("chip", "device", "write_noise"), f"{unmodelled} must be 0"
+    if device.drift is not None:
+        yield ("chip", "device", "drift"), f"{unmodelled} must be null"
+    if device.read_noise is not None and device.read_noise.spectrum != "white":
+        yield ("chip", "device", "read_noise", "spectrum"), f"{unmodelled} must be white, or read_noise null"
+    if experiment.training.clip is not None:
+        yield ("training", "clip"), "in_array has no gradient outside the arrays, and no pulses by row: it must be null"
 
 
 def _neurosim(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -74,6 +74,15 @@ class Array(Section):
         description="one cell per weight less a dummy line at mid conductance; two cells, G+ - G-; or two pairs of "
         "different significance. The difference is made of currents, before the ADC",
     )
+    wire_resistance: Annotated[float, Quantity("ohm"), Field(ge=0)] | Literal["technology"] = Field(
+        0.0,
+        description="of a line from one cell to the next, by which reads lose voltage in training; technology: of a "
+        "wire of minimum width. It changes no price",
+    )
+    wire_solution: Literal["corrected", "exact"] = Field(
+        "corrected",
+        description="corrected: by a correction fitted when converters are calibrated; exact: solved after each update",
+    )
     pair_update: Literal["one_sided", "push_pull"] = Field(
         "one_sided",
         description="pair: both cells are only pulsed up, each for its sign, and refreshed; or one up and one down",
@@ -132,9 +141,14 @@ class WeightGradient(Section):
 class Write(Section):
     """How rows of weights are written."""
 
-    verify: Literal["none", "row"] = Field("none", description="row: each written row is read back and written again")
+    verify: Literal["none", "row"] = Field(
+        "none", description="row: each row is read before it is written, and after, and written again"
+    )
     rounds: float = Field(
-        2.0, ge=1, le=100, description="writes of a row, each with a read, until it holds what it should (assumed)"
+        2.0,
+        ge=1,
+        le=100,
+        description="writes of a row until it holds what it should, as an estimate assumes; training measures it",
     )
 
 

@@ -5,10 +5,11 @@ What it does (our choice), layer by layer over the whole batch:
 * a square of multiply-accumulate lanes, as many as `chip.weight_gradient.lanes`, forms a block of results at once and
   keeps it in its registers until it is done: positions x output channels forward, positions x inputs backward,
   inputs x outputs in the weight gradient. It skips products with a zero, which saves energy and no time;
-* the operands come from a buffer beside the lanes (`chip.weight_gradient.operand_buffer`), half of which holds one of
-  them while the other streams through the rest; it is filled from the global buffer;
-* activations and errors of the batch wait in the global buffer; what it has no room for goes to DRAM and is read
-  there for each pass that needs it;
+* the operands come from a buffer beside the lanes (`chip.weight_gradient.operand_buffer`), which is filled from the
+  global buffer in the cheapest order that it has room for (`fetched_bits`);
+* activations and errors of the batch wait in the global buffer, and beside them a layer's gradient, if the rule needs
+  all of it for its scale; what it has no room for goes to DRAM and is read there for each pass that needs it;
+* what passes between global buffer and lanes crosses wires as long as the side of the chip;
 * weights lie in DRAM, from where each pass reads them once a batch, and where the update writes them;
 * centring is not needed; rectifiers, pooling and the rule's circuits are those of the analog chip.
 """
@@ -24,13 +25,15 @@ from cimest.actions import Action
 from cimest.activity import Activity, LayerActivity
 from cimest.dataflow import digital
 from cimest.dataflow.design import Design
+from cimest.dataflow.lanes import fetched_bits
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement
-from cimest.mapping.part import Part
+from cimest.mapping.part import Part, technology
 from cimest.mapping.parts import lane_edge, operand_word
 from cimest.rules import Rule
 from hwlib.component import Real
 from hwlib.components.buffers import SramBuffer
+from hwlib.components.interconnect import Bus
 from hwlib.components.outer_product import OuterProductUnit
 
 OWN_PARTS = ("relu", "max_pool", "average_pool", "adder", "function_table", "vector_unit", "root_table", "lstm_gates")
@@ -48,6 +51,7 @@ def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[st
     if design.network.attentions:
         raise ValueError("the digital reference does not multiply activations by activations, as attention does")
     chip, network, weight_bits = design.chip, design.network, weight_word(design)
+    tech = technology(chip)
     word = max(chip.input_bits, chip.error_bits, weight_bits)
     longest = max(
         max(p.layer.fan_in, p.layer.fan_out, p.layer.positions * design.batch) for p in design.plan.placements
@@ -60,15 +64,17 @@ def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[st
         **{name: design.parts[name] for name in OWN_PARTS if name in design.parts},
         **rule.parts(network, chip),
     }
+    area = sum(part.count * part.component.area(tech) for part in parts.values())
+    parts["chip_interconnect"] = Part(Bus(np.sqrt(area), chip.bus_bits), 1, "chip")
     own = replace(design, parts=parts)
     actions: list[Action] = []
     for placement in design.plan.placements:
         layer, measured = placement.layer, activity.layers[placement.layer.name]
         between = (*digital.forward(design, placement, measured), *digital.backward(design, placement, measured))
-        actions += passes(own, placement, measured)
+        actions += passes(own, placement, measured, rule.scales_gradient)
         actions += (row for row in between if row.part in OWN_PARTS)
         actions += rule.actions(layer, chip, design.batch)
-        actions += update(own, placement)
+        actions += update(own, placement, rule.scales_gradient)
     return parts, actions
 
 
@@ -77,8 +83,11 @@ def weight_word(design: Design) -> int:
     return int(np.ceil(np.log2(design.chip.device.states)))
 
 
-def passes(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
-    """Forward, backward and weight gradient of one layer for one sample; errors of the data are not formed."""
+def passes(design: Design, placement: Placement, activity: LayerActivity, scaled: bool) -> Iterator[Action]:
+    """Forward, backward and weight gradient of one layer for one sample; errors of the data are not formed.
+
+    `scaled` says whether the rule needs all of a layer's gradient before it uses any.
+    """
     chip, layer, batch = design.chip, placement.layer, design.batch
     weights = layer.weights * weight_word(design)
     inputs = design.input_values(placement) * chip.input_bits * batch
@@ -91,13 +100,14 @@ def passes(design: Design, placement: Placement, activity: LayerActivity) -> Ite
         yield from product(design, placement, "backward", (outward, positions, inward), (errors, weights), busy_errors)
     both = busy_inputs * busy_errors
     yield from product(design, placement, "weight_gradient", (positions, inward, outward), (inputs, errors), both)
-    spilled = _spill(design)
+    spilled = _spill(design, scaled)
     source = design.network.sources_of(layer)[0] == "input"
     name, results = layer.name, design.stored_values(placement) * chip.input_bits
     first = inputs / batch if source else spilled * inputs / batch
     yield from transferred(design, name, "forward", first, spilled * results)
     yield from transferred(design, name, "backward", spilled * errors / batch, spilled * errors / batch)
-    yield from transferred(design, name, "weight_gradient", spilled * (inputs + errors) / batch, 0.0)
+    gradient = scaled * spilled * layer.weights * design.schedule.gradient_bits / batch
+    yield from transferred(design, name, "weight_gradient", spilled * (inputs + errors) / batch, gradient)
     for pass_ in ("forward", "backward"):
         yield from transferred(design, name, pass_, weights / batch, 0.0)
 
@@ -127,13 +137,15 @@ def product(
     used = layer.macs / (slots * chip.weight_gradient.lanes)
     yield Action(name, pass_, "outer_product", "accumulate", slots, slots, {"executed": used * nonzero}, pipelined=True)
     yield Action(name, pass_, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
-    half, (one, other) = chip.weight_gradient.operand_buffer / 2, operands
-    fetched = np.minimum(one + other * np.ceil(one / half), other + one * np.ceil(other / half)) / batch
+    one, other = (bits / layer.groups for bits in operands)
+    fetched = fetched_bits(one, other, rows, columns, edge, chip.weight_gradient.operand_buffer)
+    fetched = layer.groups * fetched / batch
+    word = {"forward": chip.input_bits, "backward": chip.error_bits}.get(pass_, design.schedule.gradient_bits)
+    results = layer.groups * rows * columns / batch * word
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
     yield from move(design, name, pass_, "operand_buffer", "write", fetched)
-    results = layer.groups * rows * columns / batch
-    word = {"forward": chip.input_bits, "backward": chip.error_bits}.get(pass_, design.schedule.gradient_bits)
-    yield from move(design, name, pass_, "global_buffer", "write", results * word)
+    yield from move(design, name, pass_, "global_buffer", "write", results)
+    yield from move(design, name, pass_, "chip_interconnect", "transfer", fetched + results)
 
 
 def transferred(design: Design, name: str, pass_: str, read: Real, written: Real) -> Iterator[Action]:
@@ -144,16 +156,19 @@ def transferred(design: Design, name: str, pass_: str, read: Real, written: Real
     yield from move(design, name, pass_, "dram", "write", written)
 
 
-def update(design: Design, placement: Placement) -> Iterator[Action]:
-    """Each weight's step, times the learning rate, is added in DRAM's word once a batch."""
+def update(design: Design, placement: Placement, scaled: bool) -> Iterator[Action]:
+    """Each weight's step, times the learning rate, is added in DRAM's word once a batch; for `scaled` see `passes`."""
     name, pass_, share = placement.layer.name, "weight_update", placement.layer.weights / design.batch
     units, word = design.units("rate_multiplier"), weight_word(design)
     yield from move(design, name, pass_, "global_buffer", "read", share * design.schedule.gradient_bits)
     yield Action(name, pass_, "rate_multiplier", "multiply", share, share / units, pipelined=True)
-    yield from transferred(design, name, pass_, share * word, share * word)
+    gradient = scaled * _spill(design, scaled) * share * design.schedule.gradient_bits
+    yield from transferred(design, name, pass_, share * word + gradient, share * word)
 
 
-def _spill(design: Design) -> Real:
-    """Share of what a batch keeps of all layers that the global buffer has no room for."""
+def _spill(design: Design, scaled: bool) -> Real:
+    """Share of what waits in the global buffer, of all layers of a batch, that it has no room for."""
     bits = design.batch * sum(design.kept_bits(placement) for placement in design.plan.placements)
+    if scaled:
+        bits = bits + max(p.layer.weights for p in design.plan.placements) * design.schedule.gradient_bits
     return np.maximum(0.0, 1 - design.chip.global_buffer.size / bits)

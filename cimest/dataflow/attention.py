@@ -10,6 +10,7 @@ import numpy as np
 from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
+from cimest.dataflow.lanes import fetched_bits
 from cimest.dataflow.matrix import move
 from cimest.mapping.digital import attention_blocks, attention_edge
 from cimest.network import Attention
@@ -101,7 +102,6 @@ def _product(design: Design, name: str, pass_: str, layer: Attention, product: P
 def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product: Product) -> Iterator[Action]:
     """By multipliers: a square block of results stays in the lanes while operands stream past from their buffer.
 
-    Half of the buffer holds one operand while the other streams through the other half, once for each such half.
     A causal mask leaves out what it hides.
     """
     chip, edge = design.chip, attention_edge(design.chip)
@@ -111,11 +111,11 @@ def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product
     used = product.rows * product.columns / (blocks * chip.attention.lanes)
     yield Action(name, pass_, "attention_lanes", "accumulate", slots, slots, {"executed": used}, pipelined=True)
     yield Action(name, pass_, "attention_buffer", "read", slots, slots, pipelined=True, transfer=True)
-    half = chip.attention.buffer / 2
-    some = product.rows * product.inner * product.streamed_bits
-    others = product.inner * product.columns * product.stored_bits
-    fetched = layer.heads * np.minimum(some + others * np.ceil(some / half), others + some * np.ceil(others / half))
+    one = product.rows * product.inner * product.streamed_bits
+    other = product.inner * product.columns * product.stored_bits
+    fetched = layer.heads * fetched_bits(one, other, product.rows, product.columns, edge, chip.attention.buffer)
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
+    yield from move(design, name, pass_, "chip_interconnect", "transfer", fetched)
     words = fetched / (2 * edge * np.maximum(chip.input_bits, chip.error_bits))
     yield Action(name, pass_, "attention_buffer", "write", words, words, pipelined=True, transfer=True)
 
@@ -149,6 +149,9 @@ def _rewritten(design: Design, name: str, pass_: str, heads: int, product: Produ
     }
     yield Action(name, pass_, "attention_driver", "drive", reads, in_time, {"active_lines": active})
     yield Action(name, pass_, "attention_array", "read", reads, in_time, read)
+    words = heads * vectors * product.inner * across
+    yield Action(name, pass_, "attention_register", "store", words, vectors * loads)
+    yield Action(name, pass_, "attention_register", "select", words * cycles * groups)
     sums = heads * product.rows * product.columns * down
     conversions, once = sums * product.stored_bits * cycles, in_time / cycles
     yield Action(name, pass_, "attention_mux", "select", reads / cycles, once)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from cimest.config.schema import Chip
 from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement
 from cimest.mapping.part import Part
-from cimest.network import Network
+from cimest.network import Layer, Network, Normalise
 from cimest.network.stages import Stage, stages
 from hwlib.component import Real
 
@@ -32,6 +32,8 @@ class Design:
         Samples between two weight updates.
     parts : mapping
         The chip's inventory by name.
+    learning_rate : float or array
+        At the start, which sets the trains of an update in the arrays; infinite: the longest ones.
     """
 
     network: Network
@@ -40,6 +42,7 @@ class Design:
     schedule: Schedule
     batch: int
     parts: Mapping[str, Part]
+    learning_rate: Real = float("inf")
 
     @property
     def gradient_arrays(self) -> Real:
@@ -98,7 +101,18 @@ class Design:
         wait while the layers behind work forward and backward.
         """
         waiting = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
-        return np.minimum(self.batch, self.images_at_once(placement) + waiting)
+        some = np.minimum(self.batch, self.images_at_once(placement) + waiting)
+        return np.where(self._whole_batch(placement), self.batch, some)[()]
+
+    def _whole_batch(self, placement: Placement) -> Real:
+        """1 if all images of a batch wait at a layer together, for its weight gradient or for a batch's statistics."""
+        return 1.0 if self._place(placement) <= self._last_batch_statistics else self.stacked(placement)
+
+    @cached_property
+    def _last_batch_statistics(self) -> int:
+        """Last of the layers with weights that no image passes, forth or back, before all have come; -1 if none is."""
+        found = (self._places[name] for name, stage in self._stages.items() if normalised_batches(stage.digital))
+        return max(found, default=-1)
 
     @cached_property
     def _stages(self) -> dict[str, Stage]:
@@ -124,18 +138,18 @@ class Design:
         """Values kept for the backward passes of layers without weights, per sample."""
         return self.stage(placement).remembered_values
 
-    def index_bits(self, placement: Placement) -> int:
-        """Bits that remember which value of each pooling window was the largest, per sample."""
-        return self.stage(placement).index_bits
+    def route_bits(self, placement: Placement) -> int:
+        """Bits that remember which way errors go back, per sample; see `Stage.route_bits`."""
+        return self.stage(placement).route_bits
 
     def error_bits(self, placement: Placement) -> int:
         """Bits of a layer's errors as they wait for the weight gradient.
 
-        In the pooled map, with the places of the largest values, if what lies between is passive, else at the layer.
+        In the pooled map, with the way back from there, if what lies between is passive, else at the layer.
         """
         stage = self.stage(placement)
         if stage.compact:
-            return stage.result_values * self.chip.error_bits + stage.index_bits
+            return stage.result_values * self.chip.error_bits + stage.route_bits
         return self.output_values(placement) * self.chip.error_bits
 
     def kept_bits(self, placement: Placement) -> int:
@@ -143,17 +157,23 @@ class Design:
         stage, chip = self.stage(placement), self.chip
         inputs = 0 if stage.shares_input else self.input_values(placement)
         errors = stage.result_values if stage.compact else self.output_values(placement)
-        return (inputs + stage.remembered_values) * chip.input_bits + errors * chip.error_bits
+        return (inputs + stage.remembered_values) * chip.input_bits + errors * chip.error_bits + stage.route_bits
 
     def input_cycles(self, placement: Placement) -> int:
         """Cycles of one input vector, which may have a sign; see `Operand`."""
         return operands.inputs(self.chip, self.network.takes_signed(placement.layer)).cycles
 
-    def passed_on(self, placement: Placement) -> Real:
-        """Share of the errors at a layer's input that goes to DRAM: they wait, or the stage before takes them."""
-        source = self.network.sources_of(placement.layer)[0]
-        waits = any(stage.compact for stage in self._stages.values() if source in stage.names)
-        return self.spill(placement) if waits or self.schedule.activations == "dram" else 0.0
+    def errors_wait(self, placement: Placement) -> bool:
+        """Whether errors wait as they come back to a stage: for the weight gradient, or for those of other images."""
+        stage = self.stage(placement)
+        return stage.compact or normalised_batches(stage.after) > 0
+
+    def passed_on(self, source: str) -> Real:
+        """Share of the errors at a source's output that goes to DRAM, for they wait there."""
+        if self.schedule.activations == "dram":
+            return 1.0
+        taker = next((other for other in self.plan.placements if source in self.stage(other).names), None)
+        return self.spill(taker) if taker is not None and self.errors_wait(taker) else 0.0
 
     def spill(self, placement: Placement) -> Real:
         """Fraction of what is kept of a layer for later passes that the global buffer has no room for.
@@ -164,7 +184,7 @@ class Design:
         if self.schedule.activations == "dram":
             return 1.0
         soon, later = self._spilled
-        return np.where(self.stacked(placement), later, soon)[()]
+        return np.where(self._whole_batch(placement), later, soon)[()]
 
     @cached_property
     def _spilled(self) -> tuple[Real, Real]:
@@ -172,8 +192,8 @@ class Design:
         soon: Real = 0.0
         later: Real = 0.0
         for other in self.plan.placements:
-            bits, stacked = self.kept_bits(other) * self.images_kept(other), self.stacked(other)
-            soon, later = soon + (1 - stacked) * bits, later + stacked * bits
+            bits, waits = self.kept_bits(other) * self.images_kept(other), self._whole_batch(other)
+            soon, later = soon + (1 - waits) * bits, later + waits * bits
         size = self.chip.global_buffer.size
         return _excess(soon, size), _excess(later, np.maximum(0.0, size - soon))
 
@@ -197,10 +217,34 @@ class Design:
         if self.schedule.accumulate in ("dram", "in_unit"):
             return 1.0
         bits = placement.layer.weights * self.schedule.gradient_bits
-        room = np.maximum(
+        return np.where(self.stacked(placement), np.ceil(bits / self._gradient_room), 1.0)[()]
+
+    @property
+    def _gradient_room(self) -> Real:
+        """What the gradients of layers that go image by image leave of the gradient buffer: a word at least. [bit]"""
+        return np.maximum(
             self.schedule.gradient_bits, self.chip.weight_gradient.buffer - self._gradients_image_by_image
         )
-        return np.where(self.stacked(placement), np.ceil(bits / room), 1.0)[()]
+
+    def gradient_set_aside(self, placement: Placement, scaled: bool) -> Real:
+        """Share of what the gradient buffer has taken of a batch's summed gradient that waits in DRAM for the update.
+
+        Parameters
+        ----------
+        placement : Placement
+        scaled : bool
+            Whether the rule needs all of the layer's gradient before it uses any; then slices, or what leaves the
+            lanes of a digital unit, wait for one another, and those go to DRAM that the buffer cannot hold.
+        """
+        if self.schedule.accumulate in ("dram", "dram_per_batch"):
+            return 1.0
+        bits = placement.layer.weights * self.schedule.gradient_bits
+        return np.where(self.stacked(placement), scaled * _excess(bits, self._gradient_room), 0.0)[()]
+
+
+def normalised_batches(layers: Iterable[Layer]) -> int:
+    """Batch normalisations among some layers: each needs all images of a batch before any goes on."""
+    return sum(isinstance(layer, Normalise) and layer.kind == "batch" for layer in layers)
 
 
 def _excess(bits: Real, size: Real) -> Real:

@@ -14,7 +14,8 @@ import numpy as np
 from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow import attention
-from cimest.dataflow.design import Design
+from cimest.dataflow.design import Design, normalised_batches
+from cimest.dataflow.gradient import fetches
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement
 from cimest.network import (
@@ -55,7 +56,10 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     for layer in stage.digital:
         yield from _forward(design, name, layer, activity)
     remembered = design.remembered_values(placement) * chip.input_bits
-    yield from move(design, name, "forward", "global_buffer", "read", stage.operand_values * chip.input_bits)
+    # What is normalised by batches waits for the statistics of all images, and is kept for the backward pass anyway.
+    waited = sum(prod(layer.input) for layer in stage.digital if normalised_batches([layer])) * chip.input_bits
+    yield from fetches(design, placement, waited, "forward")
+    yield from move(design, name, "forward", "global_buffer", "read", stage.operand_values * chip.input_bits + waited)
     yield from move(design, name, "forward", "global_buffer", "write", remembered)
 
 
@@ -91,11 +95,12 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     """Backward pass of a stage's layers without weights, from the errors that come back to those at its matrix.
 
     Where these follow without arithmetic, only what came back is ever stored; else what they become is, for the
-    matrix and the weight gradient.
+    matrix and the weight gradient. Where batches are normalised, all images pass once for their sums and once more for
+    their errors; what cheap units do on the way is counted once.
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
-    word, spilled = chip.error_bits, design.spill(placement)
-    returned, left = stage.returned_values, stage.operand_error_values
+    word, spilled, through_dram = chip.error_bits, design.spill(placement), design.schedule.activations == "dram"
+    returned = stage.returned_values
     if joined := returned - stage.result_values:
         yield _streamed(design, name, "backward", "adder", "add", joined)
     needed = stage.digital if design.network.passes_error_on(placement.layer) else stage.after
@@ -103,22 +108,26 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
         yield from _backward(design, name, layer, activity)
     if isinstance(placement.layer, Lstm):
         yield _gates(design, placement.layer, "backward")
-    read = stage.returned_before * word
-    made, remembered = 0, 0
+    passes = 1 + normalised_batches(needed)
+    read = stage.returned_before * word * passes
+    made, kept = 0, 0
     if not stage.compact:
-        remembered = design.remembered_values(placement) * chip.input_bits
-        read += returned * word + design.index_bits(placement) + remembered
+        values = design.remembered_values(placement) + stage.sloped_values
+        kept = passes * (values * chip.input_bits + design.route_bits(placement))
+        read += passes * returned * word + kept
         made = design.error_bits(placement)
+    came = passes * returned * word if not stage.compact and design.errors_wait(placement) else 0
+    back = read if through_dram else (kept + came) * spilled
+    left = [(stage.values(source) * word, design.passed_on(source)) for source in stage.error_takers]
+    yield from move(design, name, "backward", "dram", "read", back)
+    yield from move(design, name, "backward", "global_buffer", "write", back)
     yield from move(design, name, "backward", "global_buffer", "read", read)
-    yield from move(design, name, "backward", "global_buffer", "write", made + left * word + remembered * spilled)
+    yield from move(design, name, "backward", "global_buffer", "write", made + sum(bits for bits, _ in left))
     # Errors wait for the weight gradient, also those that the loss unit made.
-    waiting: Real = made + (stage.delivered_values * word if stage.compact else 0)
-    if design.schedule.activations == "dram":
-        yield from move(design, name, "backward", "dram", "read", read)
-        waiting = made + (left + stage.delivered_values) * word
-    else:
-        yield from move(design, name, "backward", "dram", "read", remembered * spilled)
-    yield from move(design, name, "backward", "dram", "write", waiting * spilled)
+    waits = through_dram or design.errors_wait(placement)
+    waiting = made + (stage.delivered_values * word if waits else 0)
+    leaving = waiting * spilled + sum(bits * share for bits, share in left)
+    yield from move(design, name, "backward", "dram", "write", leaving)
 
 
 def _backward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:

@@ -9,6 +9,7 @@ import numpy as np
 from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
+from cimest.dataflow.lanes import fetched_bits
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement, gradient_blocks
 from cimest.mapping.parts import lane_edge
@@ -17,13 +18,17 @@ from hwlib.component import Real
 PASS = "weight_gradient"
 
 
-def weight_gradient(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
-    """Weight gradient of one layer for one sample, by the unit that the chip has."""
+def weight_gradient(design: Design, placement: Placement, activity: LayerActivity, scaled: bool) -> Iterator[Action]:
+    """Weight gradient of one layer for one sample, by the unit that the chip has.
+
+    `scaled` says whether the rule needs all of a layer's gradient before it uses any, as `Rule.scales_gradient` does.
+    """
     if design.chip.weight_gradient.unit == "digital":
         yield from multiplied(design, placement, activity)
     else:
         yield from in_memory(design, placement, activity)
     yield from centring(design, placement)
+    yield from set_aside(design, placement, scaled)
 
 
 def multiplied(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -53,20 +58,21 @@ def multiplied(design: Design, placement: Placement, activity: LayerActivity) ->
 def operand_fetches(design: Design, placement: Placement) -> Real:
     """Operand bits that a digital unit takes from the global buffer for one sample.
 
-    Half of the unit's buffer holds activations or errors while the others stream through the other half, once for
-    each such half (our choice). The cheaper way round is taken, also for the slices of a gradient that has to be cut.
+    A gradient that has to be cut into slices is cut along its rows or its columns, as is cheaper, and each slice
+    fetches its operands anew.
     """
-    half = design.chip.weight_gradient.operand_buffer / 2
+    chip, layer = design.chip, placement.layer
+    edge, groups, buffer = lane_edge(chip), layer.groups, chip.weight_gradient.operand_buffer
     images = np.where(design.schedule.accumulate == "in_unit", design.images_at_once(placement), 1)[()]
-    activations = design.input_values(placement) * design.chip.input_bits * images
-    errors = design.error_bits(placement) * images
+    activations = design.input_values(placement) * chip.input_bits * images / groups
+    errors = design.error_bits(placement) * images / groups
     slices = design.gradient_slices(placement)
 
-    def streamed(some: Real, others: Real) -> Real:
-        return np.minimum(some + others * np.ceil(some / half), others + some * np.ceil(others / half))
+    def sliced(down: Real, across: Real) -> Real:
+        rows, columns = np.ceil(layer.fan_in / down), np.ceil(layer.fan_out / groups / across)
+        return fetched_bits(activations / down, errors / across, rows, columns, edge, buffer)
 
-    cheaper = np.minimum(streamed(activations / slices, errors), streamed(activations, errors / slices))
-    return slices * cheaper / images
+    return slices * groups * np.minimum(sliced(slices, 1), sliced(1, slices)) / images
 
 
 def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -104,6 +110,10 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     }
     yield Action(name, PASS, "gradient_driver", "drive", reads, in_time, {"active_lines": active})
     yield Action(name, PASS, "gradient_array", "read", reads, in_time, read)
+    # Each row's error is held while its bits are applied to all groups; places without one hold a zero.
+    words = layer.kernel_positions * layer.fan_out * stored * its_blocks
+    yield Action(name, PASS, "gradient_register", "store", words, in_time / design.error_cycles / groups)
+    yield Action(name, PASS, "gradient_register", "select", words * design.error_cycles * groups)
     conversions = products * design.error_cycles * chip.input_bits
     yield Action(name, PASS, "gradient_adc", "convert", conversions, in_time)
     once_a_vector = in_time / design.error_cycles
@@ -126,7 +136,8 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     yield Action(name, PASS, "gradient_decoder", "decode", rows)  # its time is part of the row's write
     yield Action(name, PASS, "gradient_array", "write_row", rows, written_in, flipped, pipelined=True)
     yield from fetches(design, placement, sum(operand_bits(design, placement)))
-    yield from delivery(design, placement, 1 if once else layer.kernel_positions)
+    meeting_alike = all_row_blocks * column_blocks / its_blocks, its_blocks
+    yield from delivery(design, placement, 1 if once else layer.kernel_positions, meeting_alike)
     # A load of the arrays holds some of the channels, and touches the gradients of those only.
     yield from sums(design, placement, loads * np.minimum(1, design.gradient_arrays / column_blocks))
 
@@ -173,29 +184,81 @@ def fetches(design: Design, placement: Placement, bits: Real, pass_: str = PASS)
     yield from move(design, name, pass_, "global_buffer", "write", spilled)
 
 
-def delivery(design: Design, placement: Placement, writes: int) -> Iterator[Action]:
-    """Activations, `writes` times, and errors on their way from the global buffer to SRAM arrays."""
+def delivery(design: Design, placement: Placement, writes: int, blocks: tuple[Real, Real]) -> Iterator[Action]:
+    """Activations and errors on their way from the global buffer to SRAM arrays.
+
+    Activations go there as often as they are written; all errors follow each time, and again where the arrays that
+    they meet are not loaded together.
+
+    Parameters
+    ----------
+    design, placement
+        As for the other passes.
+    writes : int
+        Of each activation.
+    blocks : tuple
+        Blocks of the stored map that meet different errors, down and across, and blocks beside each other that meet
+        the same.
+    """
     name = placement.layer.name
     activations, errors = operand_bits(design, placement)
-    yield from move(design, name, PASS, "global_buffer", "read", activations * writes + errors)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", activations * writes + errors)
+    apart, alike = blocks
+    _, sliced = repeats(design, placement)
+    turns = deliveries(apart, np.ceil(alike / sliced), design.gradient_arrays)
+    bits = writes * (activations + errors * turns)
+    yield from move(design, name, PASS, "global_buffer", "read", bits)
+    yield from move(design, name, PASS, "chip_interconnect", "transfer", bits)
+
+
+def deliveries(apart: Real, alike: Real, arrays: Real) -> Real:
+    """How often an error is delivered, on average, where blocks that need it are spread over several loads.
+
+    Blocks fill the arrays one after the other. A load that ends between blocks that meet the same errors makes those
+    needed once more.
+
+    Parameters
+    ----------
+    apart, alike : float or array
+        Number of groups of blocks, and blocks in each group, which meet the same errors. Whole numbers.
+    arrays : float or array
+        Blocks of a load.
+
+    Returns
+    -------
+    float or array
+        1 or more.
+    """
+    ends = np.ceil(apart * alike / arrays) - 1  # of loads, after each of which another follows
+    common = np.gcd(np.asarray(alike, dtype=int), np.asarray(arrays, dtype=int))
+    between_groups = ends * common // alike
+    return 1 + (ends - between_groups) / apart
 
 
 def sums(design: Design, placement: Placement, loads: Real) -> Iterator[Action]:
     """The running sum of the gradient: in the gradient buffer, in the lanes, or image by image in DRAM.
 
-    The first share of a batch finds nothing to be added to.
+    The first share of a batch finds nothing to be added to. Lanes that hold sums of several images give them away, to
+    the buffer or to what of it lies in DRAM, once for all.
     """
     name, schedule = placement.layer.name, design.schedule
     bits, first = placement.layer.weights * schedule.gradient_bits, 1 / design.batch
+    spilled: Real = bits * design.gradient_word_spill(placement)
     if schedule.accumulate == "in_unit":
-        loads = loads / np.minimum(design.images_at_once(placement), design.batch)
-    yield from move(design, name, PASS, "gradient_buffer", "read", bits * np.maximum(0.0, loads - first))
-    yield from move(design, name, PASS, "gradient_buffer", "write", bits * loads)
-    spilled = bits * design.gradient_word_spill(placement)
+        images = np.minimum(design.images_at_once(placement), design.batch)
+        loads, spilled = loads / images, spilled / images
+    read, written = bits * np.maximum(0.0, loads - first), bits * loads
+    yield from move(design, name, PASS, "gradient_buffer", "read", read)
+    yield from move(design, name, PASS, "gradient_buffer", "write", written)
+    words = (read + written) / design.chip.bus_bits  # over wires that keep pace with the buffer
+    yield Action(name, PASS, "gradient_interconnect", "transfer", words)
     yield from move(design, name, PASS, "dram", "write", spilled)
     yield from move(design, name, PASS, "dram", "read", spilled)
-    if schedule.accumulate == "dram_per_batch":
-        leaving = (bits - spilled) * first
-        yield from move(design, name, PASS, "gradient_buffer", "read", leaving)
-        yield from move(design, name, PASS, "dram", "write", leaving)
+
+
+def set_aside(design: Design, placement: Placement, scaled: bool) -> Iterator[Action]:
+    """The batch's gradient, as far as it has to wait for the update in DRAM; see `Design.gradient_set_aside`."""
+    name, bits = placement.layer.name, placement.layer.weights * design.schedule.gradient_bits
+    kept = bits * (1 - design.gradient_word_spill(placement)) / design.batch
+    leaving = kept * design.gradient_set_aside(placement, scaled)
+    yield from move(design, name, PASS, "gradient_buffer", "read", leaving)
+    yield from move(design, name, PASS, "dram", "write", leaving)

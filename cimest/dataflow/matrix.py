@@ -40,8 +40,23 @@ class Direction:
     width: Real  # sensed lines of an array
     ones: float
     results: int  # values that leave the tiles, per tile along the inputs
-    along: Real  # tiles over which the inputs spread
-    across: Real  # tiles over which the outputs spread
+    along: Real  # tiles over which the inputs of one group spread
+    across: Real  # tiles over which the outputs of one group spread
+    needed: Real  # tiles, of those along, that need each input
+
+
+def group_columns(placement: Placement) -> Real:
+    """Tiles over which the column blocks of one group spread; groups share tiles that have room for several."""
+    groups = placement.layer.groups
+    return np.minimum(np.ceil(placement.tile_columns / groups), placement.column_blocks / groups)
+
+
+def needing_tiles(placement: Placement) -> Real:
+    """Tiles, of those over which the row blocks spread, that need each input channel.
+
+    Row blocks lie in them in order, kernel position by kernel position, and each position needs all channels.
+    """
+    return np.minimum(placement.tile_rows, placement.layer.kernel_positions)
 
 
 def forward_direction(design: Design, placement: Placement, activity: LayerActivity) -> Direction:
@@ -66,7 +81,8 @@ def forward_direction(design: Design, placement: Placement, activity: LayerActiv
         ones=activity.input_ones,
         results=design.output_values(placement),
         along=placement.tile_rows,
-        across=placement.tile_columns,
+        across=group_columns(placement),
+        needed=needing_tiles(placement),
     )
 
 
@@ -91,22 +107,24 @@ def backward_direction(design: Design, placement: Placement, activity: LayerActi
         width=design.chip.array.rows,
         ones=activity.error_ones,
         results=design.input_values(placement),
-        along=placement.tile_columns,
+        along=group_columns(placement),
         across=placement.tile_rows,
+        needed=1.0,
     )
 
 
 def mux_groups(direction: Direction) -> Real:
     """Groups in which the sensed lines of an array take their turns at the ADCs; unused groups are skipped."""
     adcs = np.ceil(direction.width / direction.adc.columns_per_adc)
-    return np.ceil(np.minimum(direction.width, direction.outputs) / adcs)
+    return np.ceil(np.minimum(direction.width, direction.outputs / direction.groups) / adcs)
 
 
 def products(design: Design, placement: Placement, activity: LayerActivity, direction: Direction) -> Iterator[Action]:
     """Actions of a layer's matrix-vector products, from driven lines to sums over all row blocks.
 
     The lines of an array share few ADCs: for each group of lines all input bits are applied one after the other, so
-    that one shift-adder serves each ADC. Each line's register turns by one bit for each of them.
+    that one shift-adder serves each ADC. Each line's register keeps its word for all groups and hands out a bit for
+    each read.
     """
     layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
     groups = mux_groups(direction)
@@ -120,8 +138,9 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
     together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
     sensed = direction.outputs / direction.out_blocks / together
     yield Action(name, pass_, direction.driver, "drive", reads, in_time * direction.cycles, {"active_lines": active})
-    lines = reads * direction.inputs / direction.in_blocks
-    yield Action(name, pass_, direction.register, "store", lines)  # while the array is read
+    lines = direction.inputs / direction.in_blocks
+    yield Action(name, pass_, direction.register, "store", vectors * placement.arrays * lines, in_time / groups)
+    yield Action(name, pass_, direction.register, "select", reads * lines)  # while the array is read
     read = {
         direction.driven: active,
         direction.sensed: sensed,
@@ -160,9 +179,8 @@ def traffic(
     """
     layer, tiles = placement.layer, placement.tiles
     name, pass_ = layer.name, direction.pass_
-    across = np.maximum(1, direction.across / direction.groups)  # tiles that need the same operands
-    spread = layer.positions * direction.inputs * direction.groups * word * across
-    arriving = fetched_bits * across
+    spread = layer.positions * direction.inputs * direction.groups * word * direction.across
+    arriving = np.minimum(fetched_bits * direction.across * direction.needed, spread)
     sum_bits = partial_sum_bits(design, direction)
     collected = layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + direction.word)
     yield from move(design, name, pass_, "global_buffer", "read", fetched_bits)
@@ -183,7 +201,7 @@ def window_fetches(design: Design, placement: Placement) -> Real:
     """Activations fetched: each once if the kernel's lines fit into the tile buffers, else for every window."""
     layer = placement.layer
     lines = layer.kernel * layer.input[2] * layer.channels * design.chip.input_bits
-    fits = lines <= design.chip.tile.buffer * placement.tile_rows
+    fits = lines * needing_tiles(placement) <= design.chip.tile.buffer * placement.tile_rows
     return np.where(fits, design.input_values(placement), layer.positions * layer.fan_in * layer.groups)[()]
 
 
@@ -197,7 +215,7 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     stage, inputs = design.stage(placement), design.input_values(placement) * word
     yield from products(design, placement, activity, direction)
     yield from traffic(design, placement, direction, window_fetches(design, placement) * word, word, stored)
-    places = design.index_bits(placement)
+    places = design.route_bits(placement)
     yield from move(design, name, "forward", "global_buffer", "write", places)
     remembered = stage.remembered_values * word
     if design.schedule.activations == "dram":
@@ -221,13 +239,14 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     chip, layer = design.chip, placement.layer
     name = layer.name
     direction = backward_direction(design, placement, activity)
-    errors, passed = design.error_bits(placement), design.passed_on(placement)
+    errors, passed = design.error_bits(placement), design.passed_on(design.network.sources_of(layer)[0])
     inputs = prod(layer.input) if design.network.passes_error_on(layer) else 0  # errors that the layer before takes
     yield from products(design, placement, activity, direction)
     yield from overlap_add(design, placement, direction)
     yield from traffic(design, placement, direction, errors, chip.error_bits, inputs)
     if design.schedule.activations == "dram" and design.stage(placement).compact:
         yield from move(design, name, "backward", "dram", "read", errors)
+        yield from move(design, name, "backward", "global_buffer", "write", errors)
     # Errors wait for the weight gradient of the layer before.
     yield from move(design, name, "backward", "dram", "write", inputs * chip.error_bits * passed)
 

@@ -10,45 +10,52 @@ from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
 from cimest.dataflow.gradient import fetches
-from cimest.dataflow.matrix import move
+from cimest.dataflow.matrix import group_columns, move, needing_tiles
 from cimest.mapping.floorplan import Placement
+from cimest.rules.in_memory import InMemory
 from hwlib.component import Real
 
 PASS = "weight_update"
 
 
 def outer_products(
-    design: Design, placement: Placement, activity: LayerActivity, array: str, train_length: Real
+    design: Design, placement: Placement, activity: LayerActivity, rule: InMemory, array: str
 ) -> Iterator[Action]:
     """Update of one layer's weights by one sample (gokmen2016rpu).
 
     For each position rows fire trains whose pulses have the probability of the activation, columns those of the
-    error, first of one sign, then of the other, in all arrays of the layer and of all its copies at the same time;
-    the next position follows. A batch is not summed: every sample changes the weights. The learning rate is in the
-    amplitude and the train length, which change no price here.
+    error, one pair of signs after the other (see `InMemory.cycles`), in all arrays of the layer and of all its copies
+    at the same time; the next position follows. A batch is not summed: every sample changes the weights.
 
-    Means of values are not measured. They are taken as those of words whose bits are one independently of their place
-    (our choice), which makes the mean of a word over its largest value the probability of a one; and rows and columns
-    as independent, so that coincidences have the product of their probabilities.
+    Slots, pulses of the lines and coincidences are those measured. Where none were, trains have the length that the
+    rule expects of the largest product, lines fire as often as bits of their words are one, which is the mean of a
+    word over its largest value if bits are one independently of their place (our choice), and coincidences have the
+    product of the probabilities of rows and columns.
 
     Parameters
     ----------
     design, placement, activity
         As for the other passes.
+    rule : InMemory
     array : str
         Part whose cells are pulsed.
-    train_length : float or array
-        Slots of either sign where none were measured; then lines fire as often as bits of their words are one.
     """
     chip, layer, name = design.chip, placement.layer, placement.layer.name
     measured = activity.train_slots > 0
-    slots = 2 * (activity.train_slots if measured else train_length)
+    signed = design.network.takes_signed(layer)
+    cycles = rule.cycles(signed)
     arrays = placement.arrays * placement.copies
     firings, in_time = layer.positions * arrays, layer.positions
-    # A line is driven in a cycle of an error vector if the bit is one and the sign is the cycle's, as in a slot here.
-    row, column = activity.input_ones, activity.error_ones
-    if measured:  # each line fires in the slots of its sign: in every other one
-        row, column = activity.train_rows, activity.train_columns / 2
+    length: Real
+    if measured:  # a column fires in the trains of its sign, which are half of them, and a row if it has one
+        length, both = activity.train_slots, activity.train_coincidences / cycles
+        row, column = activity.train_rows * 2 / cycles, activity.train_columns / 2
+    else:  # ones of operands that have a sign are counted over the cycles of both
+        expected = rule.gain((layer.fan_in, layer.fan_out), chip.device, design.learning_rate)
+        length = np.clip(np.ceil(expected), 1, rule.slots)
+        row, column = activity.input_ones * (1 if signed else 2 / cycles), activity.error_ones
+        both = row * column
+    slots = cycles * length
     filled = (
         layer.fan_in / placement.row_blocks / chip.array.rows,
         layer.fan_out / placement.column_blocks / chip.array.columns,
@@ -58,7 +65,7 @@ def outer_products(
         "train_length": slots,
         "row_probability": rows,
         "column_probability": columns,
-        "coincidences": slots * rows * columns,
+        "coincidences": slots * both * filled[0] * filled[1],
         "mean_conductance": design.conductance(activity.conductance),
     }
     yield Action(name, PASS, "row_trains", "load", firings, in_time)
@@ -78,7 +85,7 @@ def operands(design: Design, placement: Placement) -> Iterator[Action]:
     chip, layer, name, tiles = design.chip, placement.layer, placement.layer.name, placement.tiles
     activations = design.input_values(placement) * chip.input_bits
     errors = design.error_bits(placement)
-    arriving = activations * np.maximum(1, placement.tile_columns / layer.groups) + errors * placement.tile_rows
+    arriving = activations * group_columns(placement) * needing_tiles(placement) + errors * placement.tile_rows
     spread = layer.positions * (
         layer.fan_in * placement.column_blocks * chip.input_bits
         + layer.fan_out * placement.row_blocks * chip.error_bits

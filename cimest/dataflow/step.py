@@ -32,8 +32,8 @@ def training_step(design: Design, rule: Rule, activity: Activity) -> list[Action
         if design.chip.weight_gradient.unit == "in_array":
             actions += in_array(design, rule, placement, measured)
         else:
-            actions += weight_gradient(design, placement, measured)
+            actions += weight_gradient(design, placement, measured, rule.scales_gradient)
             actions += rule.actions(layer, design.chip, design.batch)
-            actions += weight_update(design, placement, measured)
+            actions += weight_update(design, placement, measured, rule.scales_gradient)
         actions += digital.update(design, placement)
     return actions

@@ -13,7 +13,8 @@ from cimest.dataflow.matrix import move
 from cimest.dataflow.outer_product import operands, outer_products
 from cimest.mapping.floorplan import Placement
 from cimest.rules import Rule
-from cimest.rules.in_memory import WORD, InMemory
+from cimest.rules.in_array import in_array as as_in_array
+from cimest.rules.in_memory import InMemory
 from cimest.rules.mixed_precision import MixedPrecision
 from cimest.rules.operations import operations
 from hwlib.component import Real
@@ -23,15 +24,14 @@ PASS = "transfer"
 
 def in_array(design: Design, rule: Rule, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
     """Update of one layer by one sample, by the rule: in the weights' own arrays, or by way of others."""
+    rule = as_in_array(rule, design.chip.weight_gradient.train_length)
     if isinstance(rule, MixedPrecision):
-        yield from digital_products(design, rule, placement)
+        yield from digital_products(design, rule, placement, activity)
         yield from writes(design, placement, activity, operations(rule, placement.layer.fan_in, 0, 0).writes)
-    elif isinstance(rule, InMemory):
-        slots = np.ceil(np.minimum(rule.effective_strength(design.chip.device) * rule.slots, rule.slots))
-        yield from outer_products(design, placement, activity, "fast_array", slots)
-        yield from transfers(design, rule, placement, activity)
     else:
-        yield from outer_products(design, placement, activity, "array", design.chip.weight_gradient.train_length)
+        yield from outer_products(design, placement, activity, rule, "fast_array" if rule.levels > 1 else "array")
+    if rule.levels > 1:
+        yield from transfers(design, rule, placement, activity)
 
 
 def transfers(design: Design, rule: InMemory, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -44,7 +44,7 @@ def transfers(design: Design, rule: InMemory, placement: Placement, activity: La
     reads, values = layer.positions * needed.reads, layer.positions * needed.reads * layer.fan_out
     yield from row_reads(design, placement, reads, "fast_array", 1.0 if rule.tracked else 2.0)
     if rule.matrices:
-        words = layer.positions * needed.moved_words * WORD / chip.bus_bits
+        words = layer.positions * needed.moved_words * rule.word / chip.bus_bits
         yield Action(name, PASS, "rule_memory", "read", words / 2, words / 2, pipelined=True, transfer=True)
         yield Action(name, PASS, "rule_memory", "write", words / 2, words / 2, pipelined=True, transfer=True)
     fired = {"fired": activity.transferred}
@@ -90,7 +90,7 @@ def row_reads(
 
 
 def writes(design: Design, placement: Placement, activity: LayerActivity, rows_per_vector: Real) -> Iterator[Action]:
-    """Single pulses on the weights, row by row: first those up, then those down; a row without any is skipped."""
+    """Pulses on the weights, row by row: first those up, then those down; a row without any is skipped."""
     layer, name = placement.layer, placement.layer.name
     columns = layer.fan_out / placement.column_blocks
     fired = np.maximum(activity.transferred, 1e-12) * columns
@@ -100,31 +100,34 @@ def writes(design: Design, placement: Placement, activity: LayerActivity, rows_p
     pulses = {
         "cells_up": fired / some / 2,
         "cells_down": fired / some / 2,
-        "pulses_up": 1.0,
-        "pulses_down": 1.0,
-        "longest_up": 1.0,
-        "longest_down": 1.0,
+        "pulses_up": activity.transfer_pulses,
+        "pulses_down": activity.transfer_pulses,
+        "longest_up": activity.transfer_slots / 2,
+        "longest_down": activity.transfer_slots / 2,
         "mean_conductance": design.conductance(activity.conductance),
     }
     bits = layer.positions * rows_per_vector * layer.fan_out * placement.copies * 2
     yield from move(design, name, PASS, "chip_interconnect", "transfer", bits)
     yield from move(design, name, PASS, "tile_interconnect", "transfer", bits, placement.tiles)
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
-    driven = np.minimum(layer.fan_out, design.chip.array.columns)
-    yield Action(name, PASS, "write_driver", "pulse", rows * 2, 0.0, {"lines_driven": driven})
+    driven = np.minimum(layer.fan_out / layer.groups, design.chip.array.columns)
+    yield Action(name, PASS, "write_driver", "pulse", rows * activity.transfer_slots, 0.0, {"lines_driven": driven})
     yield Action(name, PASS, "array", "write_row", rows, in_time, pulses)
 
 
-def digital_products(design: Design, rule: MixedPrecision, placement: Placement) -> Iterator[Action]:
+def digital_products(
+    design: Design, rule: MixedPrecision, placement: Placement, activity: LayerActivity
+) -> Iterator[Action]:
     """Exact outer products by multipliers; the digital matrix passes them once for each write of the weights.
 
-    Inputs and errors of the vectors between two writes wait in the global buffer.
+    Products with a zero are skipped. Inputs and errors of the vectors between two writes wait in the global buffer.
     """
     layer, name = placement.layer, placement.layer.name
     lanes = design.chip.weight_gradient.lanes
     slots = layer.macs / lanes
-    yield Action(name, PASS, "outer_product", "accumulate", slots, slots, {"executed": 1.0}, pipelined=True)
-    words = layer.positions * layer.weights / rule.vectors * WORD / design.chip.bus_bits
+    executed = {"executed": (1 - activity.input_zeros) * (1 - activity.error_zeros)}
+    yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
+    words = layer.positions * layer.weights / rule.vectors * rule.word / design.chip.bus_bits
     yield Action(name, PASS, "rule_memory", "read", words, words, pipelined=True, transfer=True)
     yield Action(name, PASS, "rule_memory", "write", words, words, pipelined=True, transfer=True)
     yield from operands(design, placement)

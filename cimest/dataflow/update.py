@@ -17,13 +17,14 @@ from hwlib.component import Real
 PASS = "weight_update"
 
 
-def weight_update(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+def weight_update(design: Design, placement: Placement, activity: LayerActivity, scaled: bool) -> Iterator[Action]:
     """Update of one layer's weights, a batch's share for one sample.
 
     Each weight's step, times the learning rate, becomes a number of pulses, which goes to its tile. A row's cells are
     pulsed together, first up, then down, each as often as the largest number in the row. With verify a row is read
-    after each round of pulses; every round is priced like the first, a bound from above, since later ones pulse fewer
-    cells (our choice).
+    before the first round of pulses and after each. Where rounds are assumed, not measured, every one is priced like
+    the first, a bound from above, since later ones pulse fewer
+    cells (our choice). For `scaled` see `weight_gradient`.
     """
     chip, layer, batch = design.chip, placement.layer, design.batch
     name = layer.name
@@ -32,8 +33,9 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
     units = design.units("update_control")
     converted = layer.weights / batch
     kept = layer.weights * design.schedule.gradient_bits * (1 - design.gradient_word_spill(placement))
-    source = "dram" if design.schedule.accumulate == "dram_per_batch" else "gradient_buffer"
-    yield from move(design, name, PASS, source, "read", kept / batch)
+    aside = design.gradient_set_aside(placement, scaled)
+    yield from move(design, name, PASS, "dram", "read", kept / batch * aside)
+    yield from move(design, name, PASS, "gradient_buffer", "read", kept / batch * (1 - aside))
     yield Action(name, PASS, "rate_multiplier", "multiply", converted, converted / units, pipelined=True)
     yield Action(name, PASS, "update_control", "convert", converted, converted / units, pipelined=True)
     yield from move(design, name, PASS, "chip_interconnect", "transfer", layer.weights * share * pulse_bits)
@@ -45,10 +47,17 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
     rounds = np.ceil(placement.arrays * placement.copies / chip.update_arrays)
     fullest = np.minimum(
         chip.array.rows,
-        np.where(by_kernel_position(layer, chip.array.rows, chip.mapping), layer.input[0], layer.fan_in),
+        np.where(
+            by_kernel_position(layer, chip.array.rows, chip.mapping), layer.channels // layer.groups, layer.fan_in
+        ),
     )
     written = max(activity.rows_written, 1e-12)  # without a written row everything below is multiplied by zero rows
     per_weight = design.parts["array"].component.cells_per_weight  # type: ignore[attr-defined]
+    repeated, measured = 1.0, 1.0
+    if chip.write.verify == "row":
+        repeated = activity.write_rounds or chip.write.rounds
+        measured = activity.write_rounds or 1.0  # rounds that share the measured pulses
+    written = written * measured
     cells = per_weight * layer.fan_out / placement.column_blocks / written
     pulses = {
         "cells_up": cells * activity.updated_up,
@@ -58,18 +67,18 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity)
         "longest_up": activity.longest_up / written,
         "longest_down": activity.longest_down / written,
     }
-    repeated = chip.write.rounds if chip.write.verify == "row" else 1.0
-    rows, in_time = rows * repeated, rounds * fullest * activity.rows_written / batch * repeated
+    first, first_time = rows, rounds * fullest * activity.rows_written / batch
+    rows, in_time = first * repeated, first_time * repeated
     slots = pulses["longest_up"] + pulses["longest_down"]
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "load", rows, in_time)
     yield Action(name, PASS, "pulse_generator", "pulse", rows * slots)  # its time is that of the array's pulses
-    driven = per_weight * np.minimum(layer.fan_out, chip.array.columns)
+    driven = per_weight * np.minimum(layer.fan_out / layer.groups, chip.array.columns)
     yield Action(name, PASS, "write_driver", "pulse", rows * slots, 0.0, {"lines_driven": driven})
     conductance = design.conductance(activity.conductance)
     yield Action(name, PASS, "array", "write_row", rows, in_time, {**pulses, "mean_conductance": conductance})
     if chip.write.verify == "row":
-        yield from read_back(design, placement, rows, in_time)
+        yield from read_back(design, placement, rows + first, in_time + first_time)
     if chip.array.encoding == "differential_pair" and chip.array.pair_update == "one_sided":
         # Refreshes read both cells of every pair; their pulses are among those of the update.
         passes = 2 / chip.array.refresh_every

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 
 import numpy as np
 
@@ -201,7 +201,7 @@ def costs(actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology
         alike.setdefault((row.part, row.action), []).append(row)
     for (part, action), rows in alike.items():
         component = parts[part].component
-        swept = [np.ndim(value) for thing in (component, tech) for value in vars(thing).values()]
+        swept = [_dimensions(component), _dimensions(tech)]
         swept += [np.ndim(value) for row in rows for value in row.arguments.values()]
         axes = max(swept)
         stacked = {name: _stack([row.arguments[name] for row in rows], axes) for name in rows[0].arguments}
@@ -209,6 +209,13 @@ def costs(actions: Iterable[Action], parts: Mapping[str, Part], tech: Technology
         for i, row in enumerate(rows):
             energy, latency = (value[i] if np.ndim(value) > axes else value for value in (cost.energy, cost.latency))  # type: ignore[index]
             yield row, Cost(energy, latency)
+
+
+def _dimensions(thing: object) -> int:
+    """Most axes of an array among the fields of a dataclass, and of those that it holds."""
+    return max(
+        (_dimensions(value) if is_dataclass(value) else np.ndim(value) for value in vars(thing).values()), default=0
+    )
 
 
 def _stack(values: list[Real], axes: int) -> np.ndarray:

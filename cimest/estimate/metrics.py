@@ -113,8 +113,9 @@ def lifetime(device: Device, activity: Activity, batch: int) -> Real | None:
     """Training samples until the most pulsed cell has used its endurance; None if the device has no figure for that."""
     if device.endurance is None:
         return None
-    worst = max(layer.most_written for layer in activity.layers.values())
-    return device.endurance / worst * batch if worst > 0 else float("inf")
+    every = [layer.most_written for layer in activity.layers.values()]
+    worst = np.max(np.stack(np.broadcast_arrays(*every)), axis=0)
+    return np.where(worst > 0, device.endurance / np.maximum(worst, 1e-300) * batch, np.inf)[()]
 
 
 def metrics(

@@ -180,19 +180,22 @@ def sizes(experiment: Experiment) -> dict[str, np.ndarray]:
 
 
 def starts(experiment: Experiment) -> Iterator[dict[str, Any]]:
-    """Where the search begins: each base, all sums in a digital unit, the smallest sizes, the experiment as it is."""
+    """Where the search begins: each base; a digital unit with small, middle and large sizes; what is given."""
     given = spelled(experiment)
     words = {"bits": experiment.dataflow.gradient.bits}
     for base in ("naive", "optimised"):
         schedule = experiment.dataflow.model_validate({"base": base, "gradient": words})
         data = {**given, "dataflow": spelled(experiment.model_copy(update={"dataflow": schedule}))["dataflow"]}
         yield changed(data, "chip.weight_gradient.unit", "sram_cim")
-    small = changed(data, "chip.weight_gradient.unit", "digital")
-    for path, values in SIZES.items():
-        small = changed(small, path, int(values[0]) if path in INTEGERS else float(values[0]))
-    yield small
-    split = changed(small, "dataflow.loop_order", "split")
-    yield changed(changed(split, SPLIT, 0), "dataflow.gradient.accumulate", "in_unit")
+    digital = changed(data, "chip.weight_gradient.unit", "digital")
+    for share in (0.0, 0.5, 1.0):
+        sized = digital
+        for path, values in SIZES.items():
+            size = float(values[0 if path == "dataflow.image_group" else round(share * (len(values) - 1))])
+            sized = changed(sized, path, int(size) if path in INTEGERS else size)
+        yield sized
+        split = changed(sized, "dataflow.loop_order", "split")
+        yield changed(changed(split, SPLIT, 0), "dataflow.gradient.accumulate", "in_unit")
     if experiment.chip.weight_gradient.unit != "in_array" and experiment.dataflow.accounting == "ours":
         yield given
 

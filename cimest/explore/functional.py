@@ -12,6 +12,7 @@ import cimest
 from cimest.config import Experiment
 from cimest.config.loader import resolved
 from cimest.dataflow import resolve
+from cimest.run import batch_time
 
 NEUTRAL: tuple[str, ...] = (
     "activity",
@@ -55,6 +56,10 @@ NEUTRAL_CHOICES = ("accumulate", "activations", "overlap")
 """Choices of the schedule that training never reads: they move the same numbers in another order."""
 
 
+WAITED = "batch_time"
+"""Key of the time between two updates, where that is the estimate's."""
+
+
 def neutral(path: str, values: Mapping[str, Any]) -> bool:
     """Whether a key path changes no accuracy in an experiment of which these are the `leaves`."""
     if path in WHILE_ZERO:
@@ -63,11 +68,33 @@ def neutral(path: str, values: Mapping[str, Any]) -> bool:
 
 
 def functional(experiment: Experiment) -> dict[str, Any]:
-    """Key path to value of all that training depends on; the dataflow as the choices that it resolves to."""
+    """Key path to value of all that training depends on; the dataflow as the choices that it resolves to.
+
+    Where cells drift for as long as the chip takes by estimate, that time is part of it.
+    """
     schedule = asdict(resolve(experiment.dataflow))
     data = resolved(experiment) | {"dataflow": {k: v for k, v in schedule.items() if k not in NEUTRAL_CHOICES}}
     values = leaves(data)
-    return {path: value for path, value in values.items() if not neutral(path, values)}
+    found = {path: value for path, value in values.items() if not neutral(path, values)}
+    return found | {WAITED: waited(experiment)} if drifts(values) and estimates_time(values) else found
+
+
+def drifts(values: Mapping[str, Any]) -> bool:
+    """Whether cells change in the time between two updates, in an experiment of which these are the `leaves`."""
+    return any(values.get(path, True) is not None for path in ("chip.device.drift", "chip.device.read_noise"))
+
+
+def estimates_time(values: Mapping[str, Any]) -> bool:
+    """Whether that time is the estimate's, and so follows from every choice that any other training may ignore."""
+    return values["training.batch_time"] is None
+
+
+def waited(experiment: Experiment) -> float | str:
+    """Time between two updates [s], or why the estimate refuses to say, for which training refuses as well."""
+    try:
+        return batch_time(experiment)
+    except ValueError as error:
+        return str(error)
 
 
 def key(experiment: Experiment) -> str:

@@ -17,7 +17,7 @@ from cimest.config.checks import sizes
 from cimest.config.loader import resolved
 from cimest.config.sections import choices, field_at, takes_truth
 from cimest.explore.axes import Axis
-from cimest.explore.functional import leaves, neutral
+from cimest.explore.functional import drifts, estimates_time, leaves, neutral
 from cimest.explore.sweep import Sweep
 
 FIT: dict[str, tuple[str, ...]] = {
@@ -138,11 +138,13 @@ class Space:
         }
 
     def _broadcasts(self, path: str, values: list[Any]) -> bool:
-        return (
-            numeric(path)
-            and all(map(_is_number, values))
-            and (not self.keep_functional or all(neutral(path, point) for axis in self.alone for point in axis))
-        )
+        return numeric(path) and all(map(_is_number, values)) and (not self.keep_functional or self._ignored(path))
+
+    def _ignored(self, path: str) -> bool:
+        """Whether no training of the sweep depends on a key path."""
+        points = [point for axis in self.alone for point in axis]
+        timed = any(map(drifts, points)) and any(map(estimates_time, points))
+        return not timed and all(neutral(path, point) for point in points)
 
     @cached_property
     def looped(self) -> tuple[Axis, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -42,12 +43,16 @@ class Trainings:
     started: float = field(default_factory=time.monotonic)
     wanted: dict[str, Experiment] = field(default_factory=dict)
     known: dict[str, Record] = field(default_factory=dict)
+    named: dict[str, list[tuple[str, Experiment]]] = field(default_factory=dict)
     run_now: int = 0
 
     def repeats(self, experiment: Experiment) -> list[tuple[str, Experiment]]:
         """Keys and experiments of all repeats: seeds that follow one another."""
-        every = (experiment.model_copy(update={"seed": experiment.seed + i}) for i in range(self.choice.repeats))
-        return [(key(one), one) for one in every]
+        text = json.dumps(resolved(experiment), sort_keys=True)
+        if text not in self.named:  # a key may need an estimate
+            every = (experiment.model_copy(update={"seed": experiment.seed + i}) for i in range(self.choice.repeats))
+            self.named[text] = [(key(one), one) for one in every]
+        return self.named[text]
 
     def run(self, experiments: Iterable[Experiment]) -> None:
         """Train what is not there yet.

@@ -67,10 +67,18 @@ def _squares(values, first, last, sums):
 
 def mean_square(values: np.ndarray) -> float:
     """Mean square of numbers in single precision, summed block by block: the same for any number of threads."""
-    flat = np.ascontiguousarray(values).reshape(-1)
+    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
     sums = np.zeros(-(-flat.size // SQUARES))
     shared(lambda first, last: _squares(flat, first, last, sums), len(sums), GRAIN // SQUARES)
     return float(sums.sum() / flat.size)
+
+
+@compiled
+def add(total, part, first):
+    """Add a part to the total, or begin it."""
+    sums, summands = total.reshape(-1), part.reshape(-1)
+    for place in range(np.uint64(sums.shape[0])):
+        sums[place] = summands[place] if first else sums[place] + summands[place]
 
 
 @compiled
@@ -128,7 +136,7 @@ def encode(
     remember : bool
         Whether the second result is wanted; else it is None.
     """
-    flat = np.ascontiguousarray(values).reshape(-1)
+    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
     codes, within = np.empty(flat.size, np.uint8), np.empty(flat.size if remember else 0, np.uint8)
     numbers = np.float32(factor), np.float32(low), np.float32(high)
     shared(lambda first, last: _encode(flat, *numbers, first, last, codes, within), flat.size, GRAIN)
@@ -178,12 +186,10 @@ def unpool(error: np.ndarray, maps: np.ndarray, largest: np.ndarray, window: int
         The inputs, with their border.
     window, step : int
     """
-    error, maps = np.ascontiguousarray(error), np.ascontiguousarray(maps)
+    error, maps = np.ascontiguousarray(error, dtype=np.float32), np.ascontiguousarray(maps)
     result = np.zeros(maps.shape, dtype=np.float32)
     shared(
         lambda first, last: _unpool(error, maps, largest, window, step, first, last, result),
         len(error), -(-GRAIN // maps[0].size),
     )  # fmt: skip
     return result
-
-

@@ -22,9 +22,11 @@ from cimest.kernels.in_memory_types import (
     LOW,
     MEMORY,
     PRODUCTS,
+    READING,
     READS,
     ROWS_SLOW,
     SLOTS,
+    SLOTS_SLOW,
     SLOW_NOISE,
     SWEEPS,
     TRAIN_COLUMNS,
@@ -87,7 +89,7 @@ def _fire(tile, level, room, count, key, step):
         if noise > 0:
             growth = np.sqrt(np.float32(times)) if per_pulse else np.float32(1)
             w = min(max(w + noise * growth * draws[i], low), high)
-        if size == 0:
+        if size == 0 or written[cell] >= tile.endurance:
             w = old
         weights[cell] = w
         written[cell] += times
@@ -201,11 +203,22 @@ def converted(value, periphery):
 
 
 @njit(**INNER)
+def _word(value, top, places):
+    """What a digital word keeps of a value; `top` steps on either side of zero, `places` steps to one."""
+    steps = np.floor(value * places + np.float32(0.5))
+    return min(max(steps, np.float32(1) - top), top - np.float32(1)) / places
+
+
+@njit(**INNER)
 def _slow_pulses(tile, level, room, found, step):
     """Pulse the listed cells, all of one row, of the array that a transfer or a digital gradient writes."""
     if found > 0:
         counts = tile.counts
         up, down = _fire(tile, level, room, found, np.uint32(tile.key + SLOW_NOISE), step)
+        longest_up = longest_down = np.int64(0)
+        for i in range(found):
+            longest_up, longest_down = max(longest_up, room.pulses[i]), max(longest_down, -room.pulses[i])
+        counts[SLOTS_SLOW] += longest_up + longest_down
         counts[CELLS_SLOW] += found
         counts[UP_SLOW] += up
         counts[DOWN_SLOW] += down
@@ -227,13 +240,16 @@ def _transfer(tile, plan, level, rate, periphery, room):
             values[column] += np.float32(periphery.noise) * room.draws[column]
     for column in range(columns):
         values[column] = converted(values[column], periphery)
+    top = np.float32(1 << (plan.bits - 1))
+    places = top / np.float32(plan.pulses)
     tracked = plan.tail > 0
     waiting = tracked and tile.phases[row] == 0
     if tracked:
         for column in range(columns):
             reading = values[column]
             values[column] = reading - tile.past[row, column]
-            tile.mean[row, column] += np.float32(plan.tail) * (reading - tile.mean[row, column])
+            mean = tile.mean[row, column] + np.float32(plan.tail) * (reading - tile.mean[row, column])
+            tile.mean[row, column] = _word(mean, top, np.float32(top / READING))
     if not plan.buffered:
         uniforms_from(0, columns, seed, np.uint32(tile.key + TRANSFER_ROUNDING), step, room.draws)
     found, base, factor, stays = (
@@ -251,7 +267,7 @@ def _transfer(tile, plan, level, rate, periphery, room):
                 if abs(h) >= 1:
                     n = 1 if h > 0 else -1
                     h = np.float32(plan.keep) * h if plan.keep >= 0 else h - np.float32(n)
-                tile.hidden[row, column] = h
+                tile.hidden[row, column] = _word(h, top, places)
             else:
                 n = min(max(int(np.floor(amount + room.draws[column])), -plan.slots), plan.slots)
             room.cells[found], room.pulses[found] = np.uint32(base + column), n
@@ -287,12 +303,15 @@ def _digital(tile, plan, x, d, gain, room):
     k, largest_x, largest_d = _trained(tile, plan, x, d, gain, room)
     if k > 0:
         factor = np.float32(k / (largest_x * largest_d))
+        top = np.float32(1 << (plan.bits - 1))
+        places = top / np.float32(plan.pulses)
         for row in range(rows):
             if x[row] != 0:
                 tile.counts[PRODUCTS] += columns
                 scaled = factor * x[row]
                 for column in range(columns):
-                    tile.hidden[row, column] -= scaled * d[column]
+                    h = tile.hidden[row, column] - scaled * d[column]
+                    tile.hidden[row, column] = _word(h, top, places)
     if (tile.counts[VECTORS] + 1) % plan.batch == 0:
         for row in range(rows):
             found = np.int64(0)

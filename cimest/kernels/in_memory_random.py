@@ -119,10 +119,10 @@ def trains(probability, count, slots, seed, key, step, out):
     """Trains of pulses as the bits of a word: in each slot a line fires with its probability.
 
     A slot of a line takes 16 random bits; four slots share a call, whose counter is the line and, in its top eight
-    bits, the group of slots. Both arrays need room for a multiple of 16.
+    bits, the group of slots. Probabilities are rounded to 2^-16. Both arrays need room for a multiple of 16.
     """
     for i in range(0, count, WIDTH):
-        limit = convert(load(probability, i, WIDTH) * np.float32(65536), np.uint32)
+        limit = convert(load(probability, i, WIDTH) * np.float32(65536) + np.float32(0.5), np.uint32)
         train = splat(np.uint32(0), WIDTH)
         for group in range((slots + 3) // 4):
             counter = ramp(np.uint32(i + (group << 24)), WIDTH)

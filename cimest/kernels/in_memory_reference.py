@@ -30,7 +30,7 @@ def uniforms(tile: Tile, stream: int, step: int, counters: np.ndarray) -> np.nda
 def trains(tile: Tile, stream: int, step: int, probability: np.ndarray, slots: int) -> np.ndarray:
     """Whether each line fires in each slot, shape (slots, lines); a slot takes 16 of the 64 bits of a call."""
     lines = np.arange(len(probability), dtype=np.uint32)
-    limit = (probability * np.float32(65536)).astype(np.uint32)
+    limit = (probability * np.float32(65536) + np.float32(0.5)).astype(np.uint32)
     fires = []
     for slot in range(slots):
         word = words(tile, stream, step, lines + np.uint32(slot // 4 << 24))[slot % 4 // 2]
@@ -57,7 +57,8 @@ def pulse(tile: Tile, level: int, pulses: np.ndarray, stream: int, step: int) ->
     cells = np.arange(pulses.size, dtype=np.uint32).reshape(shape)
     growth = np.sqrt(count) if tile.per_pulse else 1.0
     w = np.clip(w + tile.noise * growth * normals(tile, stream, step, cells), low, high)
-    tile.arrays[level] = np.where((count > 0) & (size != 0), w, old)
+    moves = (count > 0) & (size != 0) & (tile.written[level] < tile.endurance)
+    tile.arrays[level] = np.where(moves, w, old)
     tile.visible[...] += tile.shares[level] * (tile.arrays[level] - old)
     tile.written[level] += count.astype(np.int32)
 
@@ -108,6 +109,14 @@ def converted(values: np.ndarray, periphery: Periphery) -> np.ndarray:
     return np.clip(values, -periphery.bound, periphery.bound).astype(np.float32)
 
 
+def word(values: np.ndarray, bits: int, full: float) -> np.ndarray:
+    """What digital words with sign keep of values, whose range is `full` on either side of zero."""
+    top = 2 ** (bits - 1)
+    places = np.float32(top / full)
+    steps = np.floor(values.astype(np.float32) * places + np.float32(0.5))
+    return np.clip(steps, 1 - top, top - 1) / places
+
+
 def transfer(tile: Tile, plan: Plan, level: int, rate: float, periphery: Periphery) -> None:
     """Read the next row of an array, and pulse what follows from it into the next slower one."""
     row, step = int(tile.position[level, types.LINE]), int(tile.counts[types.READS])
@@ -118,7 +127,8 @@ def transfer(tile: Tile, plan: Plan, level: int, rate: float, periphery: Periphe
     change = reading
     if plan.tail:
         change = reading - tile.past[row]
-        tile.mean[row] += np.float32(plan.tail) * (reading - tile.mean[row])
+        mean = tile.mean[row] + np.float32(plan.tail) * (reading - tile.mean[row])
+        tile.mean[row] = word(mean, plan.bits, types.READING)
     pulses = np.zeros(tile.visible.shape, dtype=int)
     if not (plan.tail and tile.phases[row] == 0):
         amount = np.float32(rate) * chop * change
@@ -126,7 +136,7 @@ def transfer(tile: Tile, plan: Plan, level: int, rate: float, periphery: Periphe
             h = np.float32(max(1 - plan.leak * rate, 0)) * tile.hidden[row] + amount
             pulses[row] = np.where(np.abs(h) >= 1, np.sign(h), 0)
             after = np.float32(plan.keep) * h if plan.keep >= 0 else h - pulses[row]
-            tile.hidden[row] = np.where(pulses[row] != 0, after, h)
+            tile.hidden[row] = word(np.where(pulses[row] != 0, after, h), plan.bits, plan.pulses)
         else:
             offset = uniforms(tile, types.TRANSFER_ROUNDING, step, lines)
             pulses[row] = np.clip(np.floor(amount + offset), -plan.slots, plan.slots)
@@ -151,6 +161,7 @@ def write(tile: Tile, level: int, pulses: np.ndarray, step: int) -> None:
     tile.counts[types.UP_SLOW] += np.maximum(pulses, 0).sum()
     tile.counts[types.DOWN_SLOW] += np.maximum(-pulses, 0).sum()
     tile.counts[types.ROWS_SLOW] += np.count_nonzero(pulses.any(axis=1))
+    tile.counts[types.SLOTS_SLOW] += sum(np.maximum(way * pulses, 0).max(axis=1).sum() for way in (1, -1))
 
 
 def digital(tile: Tile, plan: Plan, x: np.ndarray, d: np.ndarray, gain: float) -> None:
@@ -158,7 +169,7 @@ def digital(tile: Tile, plan: Plan, x: np.ndarray, d: np.ndarray, gain: float) -
     k = strength(tile, plan, x, d, gain)
     if k > 0:
         factor = np.float32(k / (np.abs(x).max().astype(float) * np.abs(d).max()))
-        tile.hidden[...] -= (factor * x)[:, None] * d
+        tile.hidden[...] = word(tile.hidden - (factor * x)[:, None] * d, plan.bits, plan.pulses)
         tile.counts[types.PRODUCTS] += np.count_nonzero(x) * len(d)
     if (tile.counts[types.VECTORS] + 1) % plan.batch == 0:
         pulses = np.clip(np.trunc(tile.hidden), -plan.slots, plan.slots).astype(int)

@@ -8,11 +8,12 @@ import numpy as np
 
 (
     TRAIN_ROWS, TRAIN_COLUMNS, FAST_NOISE, SLOW_NOISE, TRANSFER_READ, TRANSFER_ROUNDING, CHOP, FORWARD, BACKWARD, TEST,
-    SPREAD,
-) = range(11)  # fmt: skip
+    SPREAD, SEARCH, FIRST, READ_OUT,
+) = range(14)  # fmt: skip
 """Streams of random numbers: pulse trains of both sides, noise of pulses on the array that sees the gradient and on
 those that transfers write, noise of transfer reads, rounding of their pulses, choppers, noise of reads in training and
-in tests, and how cells differ."""
+in tests, how cells differ, noise of the pulses that find balance points, first weights, and noise of reads that extract
+weights."""
 
 STREAMS = 16
 """Numbers kept free for the streams of a tile."""
@@ -25,17 +26,23 @@ LINE, SWEEPS = range(2)
 
 (
     VECTORS, SLOTS, LINES_ROWS, LINES_COLUMNS, CELLS_FAST, UP_FAST, DOWN_FAST, READS, CELLS_SLOW, UP_SLOW, DOWN_SLOW,
-    ROWS_SLOW, PRODUCTS, PASSES, RETRIES,
-) = range(15)  # fmt: skip
+    ROWS_SLOW, PRODUCTS, PASSES, RETRIES, SLOTS_SLOW,
+) = range(16)  # fmt: skip
 """Entries of `Tile.counts`: vectors that updated, slots of their trains, pulses on the lines of either side,
 cells pulsed on the fast array and their pulses, transfer reads, cells pulsed by transfers, their pulses and the rows
-that were written, digital multiply-accumulates, vectors read forward and backward, and reads repeated because an
-output left the range."""
+that were written, digital multiply-accumulates, vectors read forward and backward, reads repeated because an output
+left the range, and slots of the rows that were written: the most pulses up of a cell, and then the most down."""
 
-COUNTS = 15
+COUNTS = 16
 
 MEMORY = 0.01
 """Weight of the latest vector in the running means of the largest input and error (rasch2021toolkit)."""
+
+READING = 2.0
+"""Largest value that a word of a reading holds, in weights: the largest difference between two cells."""
+
+NEVER = 1 << 62
+"""Endurance of cells whose record has none."""
 
 UP, UP_SLOPE, DOWN, DOWN_SLOPE, LOW, HIGH = range(6)
 CODES = 6
@@ -131,6 +138,8 @@ class Tile(NamedTuple):
         Standard deviation of the noise of one pulse.
     per_pulse : bool
         Whether that noise grows with the root of the number of pulses.
+    endurance : int
+        Pulses after which a cell no longer moves, though it still gets them.
     hidden : array of float32, shape (rows, columns)
         The digital buffer, in pulses.
     mean, past : array of float32, shape (rows, columns)
@@ -143,7 +152,7 @@ class Tile(NamedTuple):
         Running means of the largest input and the largest error.
     written : array of int32, shape (levels, rows, columns)
         Pulses of each cell so far.
-    counts : array of int64, shape (15,)
+    counts : array of int64, shape (16,)
     seed, key : int
         Address of the random numbers: of the run, and the key of the tile's first stream.
     """
@@ -156,6 +165,7 @@ class Tile(NamedTuple):
     nodes: np.ndarray
     noise: float
     per_pulse: bool
+    endurance: int
     hidden: np.ndarray
     mean: np.ndarray
     past: np.ndarray

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cimest.kernels.random import NOISE, ROUNDING, STREAMS, UNIT, threefry2x32
+from cimest.kernels.random import NOISE, READING, ROUNDING, normal, uniform
 from cimest.kernels.types import Address, PulseCounts
 from hwlib.devices.cell_law import CellLaw, move
 
@@ -30,20 +30,6 @@ class Writing(NamedTuple):
     per_pulse: bool = False
     reading: float = 0.0
     endurance: float = np.inf
-
-
-def pair_of_words(address: Address, stream: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Two random words for each cell, whose counter is row·columns + column."""
-    cells = np.arange(shape[0] * shape[1], dtype=np.uint32).reshape(shape)
-    key = (np.uint32(address.seed), np.uint32(address.tile * STREAMS + stream))
-    return threefry2x32(key, (np.uint32(address.step), cells))
-
-
-def pair_of_normals(address: Address, stream: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Two independent normal numbers for each cell, both of the transform of Box and Muller, in double precision."""
-    first, second = pair_of_words(address, stream, shape)
-    radius, angle = np.sqrt(-2 * np.log((first + 0.5) * 2.0**-32)), 2 * np.pi * (second * 2.0**-32)
-    return radius * np.cos(angle), radius * np.sin(angle)
 
 
 def cell_update(
@@ -75,7 +61,7 @@ def cell_update(
     rounding : {"stochastic", "nearest"}
         `stochastic` keeps the mean, `nearest` writes nothing below half a pulse.
     address : Address
-        Of the random numbers: `ROUNDING` and `NOISE` of each cell.
+        Of the random numbers: `ROUNDING`, `NOISE` and `READING` of each cell.
     column_edges : array of int64
         Blocks of columns that form array rows, for the statistics.
 
@@ -91,17 +77,18 @@ def cell_update(
     shape = weights.shape
     offset: Any = np.float32(0.5)
     if rounding == "stochastic":
-        offset = (pair_of_words(address, ROUNDING, shape)[0] >> np.uint32(8)).astype(np.float32) * UNIT
+        offset = uniform(address, ROUNDING, shape)
     pulses = np.floor(amount + offset).astype(np.int64)
     count = np.abs(pulses)
     can_move = np.where(pulses > 0, law.steps.s_up, law.steps.s_down) > 0
     changed = (count > 0) & can_move & (written < writing.endurance)
     moved = move(weights.astype(np.float64), pulses.astype(np.float64), law)
-    normal, other = pair_of_normals(address, NOISE, shape)
     spread = 2 * writing.sigma * np.sqrt(np.where(writing.per_pulse, count, 1))
-    weights[...] = np.where(changed, np.clip(moved + spread * normal, law.low, law.high), weights)
+    weights[...] = np.where(
+        changed, np.clip(moved + spread * normal(address, NOISE, shape), law.low, law.high), weights
+    )
     if writing.reading:
-        error[...] = np.where(changed, 2 * writing.reading * other, error)
+        error[...] = np.where(changed, 2 * writing.reading * normal(address, READING, shape), error)
     written += count.astype(np.int32)
     up, down = np.maximum(pulses, 0), np.maximum(-pulses, 0)
     return PulseCounts(

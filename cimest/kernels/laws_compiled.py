@@ -5,40 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from cimest.kernels import random
+from cimest.kernels.draws import normal, uniform
 from cimest.kernels.laws import Writing
+from cimest.kernels.random import NOISE, READING, ROUNDING
 from cimest.kernels.threads import shared
 from cimest.kernels.types import Address, PulseCounts
 from hwlib.devices.cell_law import FORMS, CellLaw
 from hwlib.devices.update_law import GROWTH_MAX
 
-_ROTATIONS = np.array(random.ROTATIONS, dtype=np.uint32)
-
 AFFINE, EXPONENTIAL, POWER = (FORMS.index(form) for form in ("affine", "exponential", "power"))
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _threefry(k0, k1, x0, x1):
-    """See `random.threefry2x32`; every result is cast, since numba would go on with 64 bits."""
-    k2 = np.uint32(k0 ^ k1 ^ np.uint32(random.PARITY))
-    x0 = np.uint32(x0 + k0)
-    x1 = np.uint32(x1 + k1)
-    for group in range(5):
-        for i in range(4):
-            turn = np.uint32(_ROTATIONS[4 * (group & 1) + i])
-            x0 = np.uint32(x0 + x1)
-            x1 = np.uint32(np.uint32(np.uint32(x1 << turn) | np.uint32(x1 >> np.uint32(np.uint32(32) - turn))) ^ x0)
-        if group == 0 or group == 3:
-            x0 = np.uint32(x0 + k1)
-            x1 = np.uint32(x1 + k2)
-        elif group == 1 or group == 4:
-            x0 = np.uint32(x0 + k2)
-            x1 = np.uint32(x1 + k0)
-        else:
-            x0 = np.uint32(x0 + k0)
-            x1 = np.uint32(x1 + k1)
-        x1 = np.uint32(x1 + np.uint32(group + 1))
-    return x0, x1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -75,12 +50,11 @@ def _moved(form, w, count, up, step, slope, low, high, origin, shape):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _update(
     weights, error, written, amount, form, s_up, r_up, s_down, r_down, lows, highs, origins, shape_up, shape_down,
-    sigma, per_pulse, reading, endurance, stochastic, seed, rounding_key, noise_key, step, first, last, edges,
-    longest_up, longest_down,
+    sigma, per_pulse, reading, endurance, offsets, noise, readings, first, last, edges, longest_up, longest_down,
 ):  # fmt: skip
     """Rows first to last of `laws.cell_update`; returns cells up, pulses up, cells down, pulses down.
 
-    Coefficients are flat: one number for all cells, or one for each.
+    Coefficients are flat: one number for all cells, or one for each. So are random numbers, or there are none.
     """
     columns = weights.shape[1]
     counts = np.zeros(4, np.int64)
@@ -88,10 +62,7 @@ def _update(
         for block in range(edges.shape[0] - 1):
             for column in range(edges[block], edges[block + 1]):
                 index = row * columns + column
-                offset = np.float32(0.5)
-                if stochastic:
-                    word, _ = _threefry(seed, rounding_key, step, np.uint32(index))
-                    offset = np.float32(np.float32(np.uint32(word >> np.uint32(8))) * np.float32(2.0**-24))
+                offset = offsets[index] if len(offsets) else np.float32(0.5)
                 count = np.int64(np.floor(np.float32(amount[row, column] + offset)))
                 if count == 0:
                     continue
@@ -116,14 +87,11 @@ def _update(
                 origin = origins[index if len(origins) > 1 else 0]
                 shape = shape_up if up else shape_down
                 w = _moved(form, float(weights[row, column]), count, up, start, slope, low, high, origin, shape)
-                if sigma > 0 or reading > 0:
-                    one, two = _threefry(seed, noise_key, step, np.uint32(index))
-                    radius = np.sqrt(-2 * np.log((np.float64(one) + 0.5) * 2.0**-32))
-                    angle = 2 * np.pi * (np.float64(two) * 2.0**-32)
+                if sigma > 0:
                     growth = np.sqrt(float(count)) if per_pulse else 1.0
-                    w = min(max(w + 2 * sigma * growth * radius * np.cos(angle), low), high)
-                    if reading > 0:
-                        error[row, column] = 2 * reading * radius * np.sin(angle)
+                    w = min(max(w + 2 * sigma * growth * noise[index], low), high)
+                if reading > 0:
+                    error[row, column] = 2 * reading * readings[index]
                 weights[row, column] = w
     return counts
 
@@ -145,13 +113,15 @@ def cell_update(
     longest_down = np.zeros_like(longest_up)
     flat = [np.ravel(np.asarray(entry, dtype=np.float64)) for entry in (*law.steps, law.low, law.high, law.origin)]
     shapes = [np.array(shape, dtype=np.float64) for shape in (law.shape_up, law.shape_down)]
-    keys = [np.uint32(address.tile * random.STREAMS + stream) for stream in (random.ROUNDING, random.NOISE)]
+    nothing = np.empty(0, dtype=np.float32)
+    offsets = uniform(address, ROUNDING, (amount.size,)) if rounding == "stochastic" else nothing
+    noise = normal(address, NOISE, (amount.size,)) if writing.sigma else nothing
+    readings = normal(address, READING, (amount.size,)) if writing.reading else nothing
 
     def work(first: int, last: int) -> np.ndarray:
         return _update(
             weights, error, written, amount, FORMS.index(law.form), *flat, *shapes, *writing[:3],
-            float(writing.endurance), rounding == "stochastic", np.uint32(address.seed), *keys, np.uint32(address.step),
-            first, last, column_edges, longest_up, longest_down,
+            float(writing.endurance), offsets, noise, readings, first, last, column_edges, longest_up, longest_down,
         )  # fmt: skip
 
     counts = np.sum(shared(work, rows), axis=0)

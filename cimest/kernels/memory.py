@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,3 +21,21 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     memory = np.zeros(size + 64, dtype=np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""Numbers of two settings of glibc's malloc."""
+
+
+@cache
+def keep_freed() -> None:
+    """Let the C library keep freed memory of any size for the next array, from now on; does nothing without glibc.
+
+    Every batch takes and frees the same large arrays. Pages fresh from the system cost more than the work on them.
+    """
+    try:
+        setting = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    setting(_MMAP_MAX, 0)
+    setting(_TRIM_THRESHOLD, 2**31 - 1)

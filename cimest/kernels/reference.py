@@ -191,7 +191,7 @@ def pulsed_update(
     moved = np.clip(apply_pulses(weights.astype(np.float64), pulses.astype(np.float64), steps), *bounds)
     spread = 2 * sigma * np.sqrt(np.where(per_pulse, count, 1))
     noisy = np.clip(moved + spread * normal(address, NOISE, shape).astype(np.float64), *bounds)
-    weights[...] = np.where(count > 0, noisy, weights)
+    weights[...] = np.where((count > 0) & movable(pulses, steps), noisy, weights)
     written += count.astype(np.int32)
     up, down = np.maximum(pulses, 0), np.maximum(-pulses, 0)
     return PulseCounts(
@@ -202,6 +202,11 @@ def pulsed_update(
         longest_up=np.maximum.reduceat(up, column_edges[:-1], axis=1),
         longest_down=np.maximum.reduceat(down, column_edges[:-1], axis=1),
     )
+
+
+def movable(pulses: np.ndarray, steps: Steps) -> np.ndarray:
+    """Whether cells move at all, noise included, in the direction of their pulses: those with a step do."""
+    return np.where(pulses > 0, steps.s_up, steps.s_down) > 0
 
 
 def pulse_trains(probabilities: np.ndarray, slots: int, address: Address, stream: int) -> np.ndarray:
@@ -300,11 +305,12 @@ def _by_trains(
         w, count = weights.astype(np.float64), coincidences
         parts = [coincidences] if whole else [(coincidences > slot).astype(np.int64) for slot in range(length)]
         for number, part in enumerate(parts):
-            w = np.where(part > 0, np.clip(apply_pulses(w, direction * part, steps), *bounds), w)
+            moves = movable(direction, steps)
+            w = np.where((part > 0) & moves, np.clip(apply_pulses(w, direction * part, steps), *bounds), w)
             if sigma and (per_pulse or number == len(parts) - 1):
                 noise = normal(own._replace(seed=own.seed + number), NOISE, padded)[:, : weights.shape[1]]
                 noisy = np.clip(w + 2 * sigma * np.sqrt(part if per_pulse else 1) * noise, *bounds)
-                w = np.where((part if per_pulse else coincidences) > 0, noisy, w)
+                w = np.where(((part if per_pulse else coincidences) > 0) & moves, noisy, w)
         weights[...] = w
         written += count.astype(np.int32)
         up = direction > 0

@@ -41,7 +41,10 @@ def _bounded(w, low, high):
 def write(
     weights, written, cell, count, square, direction, coefficients, pitch, bounds, bound_pitch, spread, per_pulse
 ):  # fmt: skip
-    """Fire `count` pulses, with sign, at sixteen cells; the noise is the root of `square` times `direction`."""
+    """Fire `count` pulses, with sign, at sixteen cells; the noise is the root of `square` times `direction`.
+
+    A cell without a step in that direction stays where it is, without noise.
+    """
     zero = splat(np.float32(0), LANES)
     up = count > zero
     size = select(up, count, zero - count)
@@ -55,7 +58,8 @@ def write(
         if per_pulse:
             square = square * size
         new = _bounded(new + sqrt(square) * (direction * spread), low, high)
-    store(weights, cell, select(size > zero, new, w))
+    moves = select(up, s_up, s_down) > zero
+    store(weights, cell, select(size > zero, select(moves, new, w), w))
     store(written, cell, load(written, cell, LANES) + convert(size, types.int32))
 
 

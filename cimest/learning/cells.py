@@ -9,7 +9,7 @@ import numpy as np
 from cimest.kernels import backend
 from cimest.kernels.laws import Writing
 from cimest.kernels.laws_compiled import cell_update
-from cimest.kernels.random import DEVICE, normal, uniform
+from cimest.kernels.random import DEVICE
 from cimest.kernels.types import Address, PulseCounts
 from hwlib.devices import Device
 from hwlib.devices.cell_law import cell_law
@@ -17,11 +17,16 @@ from hwlib.devices.cells import make_cells, normalised
 from hwlib.devices.laws import AFFINE
 from hwlib.devices.retention import drift_exponent, programming_sigma, read_sigma
 from hwlib.devices.stepwise import apply_law
+from hwlib.devices.update_law import Steps
 
 PROGRAMMED, EXPONENT = 6, 7
 """Numbers of a cell's normal draws after those of `make_cells`: its programming error and its drift exponent."""
 DRAWS = 8
 """Draws of a cell."""
+
+
+LEAST = 1e-3
+"""Share of the smallest conductance of the typical cell below which wires take none to be (our choice)."""
 
 
 def device_states(device: Device) -> np.ndarray:
@@ -77,19 +82,19 @@ class CellArray:
         self.error = np.zeros(shape if device.write_noise else (1, 1), dtype=np.float32)
         self.ages = device.drift is not None or (device.read_noise is not None and device.read_noise.spectrum == "1/f")
         self.age = np.zeros(shape if self.ages else (1, 1), dtype=np.float32)
-        # Whether four coefficients a cell say all, so that the quicker kernel serves
-        self.plain = self.law.typical and not device.write_noise and self.writing.endurance > np.iinfo(np.int32).max
-        self.plain &= self.stuck == 0 and all(
-            bool(np.all(start > 0)) for start in (self.law.steps.s_up, self.law.steps.s_down)
-        )
+        # An affine law, with ends, says all of a cell that reads as it was written: the quick kernel serves
+        self.quick = self.law.form == "affine" and not device.write_noise
+        if self.quick:
+            single = [np.asarray(entry, dtype=np.float32) for entry in (*self.law.steps, self.law.low, self.law.high)]
+            self.steps, self.bounds = Steps(*single[:4]), (single[4], single[5])
 
     def _normal(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         address = self.address._replace(step=self.address.step + number)
-        return normal(address, DEVICE, (shape[0], shape[1])).astype(np.float64)
+        return backend().normal(address, DEVICE, shape).astype(np.float64)
 
     def _uniform(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         address = self.address._replace(step=self.address.step + number)
-        return uniform(address, DEVICE, (shape[0], shape[1])).astype(np.float64)
+        return backend().uniform(address, DEVICE, shape).astype(np.float64)
 
     def _programmed(self, weights: np.ndarray) -> np.ndarray:
         """Weights as the first writing leaves them, within the cell's range."""
@@ -98,6 +103,10 @@ class CellArray:
             sigma = programming_sigma(programming, target, self.device.conductance_max)
             weights = self._weight(target + sigma * self._normal(PROGRAMMED, weights.shape))
         return np.clip(weights, self.law.low, self.law.high).astype(np.float32)
+
+    def conductance(self) -> np.ndarray:
+        """Of each cell, as a read without noise sees it, and more than nothing. [S]"""
+        return np.maximum(self._conductance(self.visible), LEAST * self.device.conductance_min)
 
     def _conductance(self, weights: np.ndarray) -> np.ndarray:
         """Conductances of weights, in double precision; a cell whose range is wide does not go below zero. [S]"""
@@ -114,10 +123,10 @@ class CellArray:
         amount = np.ascontiguousarray(amount, dtype=np.float32)
         before = self.written.copy() if self.ages else None
         address = self.address._replace(step=time)
-        if self.plain:
+        if self.quick and not self.worn:
             counts = backend().pulsed_update(
-                self.weights, amount, self.law.steps, rounding, self.writing.sigma, self.writing.per_pulse, address,
-                self.column_edges, self.written,
+                self.weights, amount, self.steps, rounding, self.writing.sigma, self.writing.per_pulse, address,
+                self.column_edges, self.written, self.bounds,
             )  # fmt: skip
         else:
             counts = cell_update(
@@ -188,7 +197,9 @@ class CellArray:
     @property
     def worn(self) -> float:
         """Share of cells that have had their endurance."""
-        return float(np.mean(self.written >= self.writing.endurance))
+        if self.writing.endurance > np.iinfo(np.int32).max:
+            return 0.0
+        return np.count_nonzero(self.written >= int(self.writing.endurance)) / self.written.size
 
     def state(self) -> dict[str, Any]:
         """All that changes."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from cimest.activity import Activity, LayerActivity
 from cimest.kernels.types import PulseCounts
+from cimest.learning.in_array import Arrays
 from cimest.learning.matrix import WeightedPart
 from cimest.learning.periphery import patterns
 from cimest.learning.tile import Errors
@@ -70,18 +71,19 @@ class Census:
         weights = np.array([matrix.layer.weights for matrix in self.matrices])
         return float(weights @ self.sums[:, MEANS.index("pulses_up") : MEANS.index("pulses_down") + 1].sum(axis=1))
 
-    def activity(self, origin: str) -> Activity:
-        """The averages as the estimate takes them."""
+    def activity(self, origin: str, arrays: list[Arrays]) -> Activity:
+        """The averages as the estimate takes them; `arrays` of each layer under a rule that updates in them."""
         layers = {}
-        for row, matrix in zip(self.sums, self.matrices, strict=True):
+        for number, (row, matrix) in enumerate(zip(self.sums, self.matrices, strict=True)):
             batches = np.where(np.arange(len(MEANS)) < 5, self.operand_batches, self.update_batches)
             mean = dict(zip(MEANS, (row / np.maximum(batches, 1)).tolist(), strict=True))
             up, down = mean.pop("cells_up"), mean.pop("cells_down")
             mean["pulses_up"] = mean["pulses_up"] / up if up else 0.0
             mean["pulses_down"] = mean["pulses_down"] / down if down else 0.0
             most = float(matrix.tile.written.max()) / max(self.update_batches, 1)
-            measured = dict(updated_up=up, updated_down=down, most_written=most, **mean)
-            if matrix.tile.in_array is not None:
-                measured |= matrix.tile.in_array.activity(self.update_batches)
+            rounds = matrix.tile.row_writes / max(matrix.tile.rows_written, 1)
+            measured = dict(updated_up=up, updated_down=down, most_written=most, write_rounds=rounds, **mean)
+            if arrays:
+                measured |= arrays[number].activity(self.update_batches)
             layers[matrix.layer.name] = LayerActivity(**measured)
         return Activity(origin, layers)

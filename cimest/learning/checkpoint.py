@@ -19,7 +19,7 @@ TREE = "tree"
 """Entry of the file that holds, as JSON, all but the arrays; an array's place is a mapping {"array": its entry}."""
 
 
-def identity(experiment: Experiment, schedule: dict[str, bool | float]) -> str:
+def identity(experiment: Experiment, schedule: dict[str, Any]) -> str:
     """A hash of all that a run depends on: the resolved experiment, how the step is scheduled, the version.
 
     What is programmed once the network has been trained is no part of it.

@@ -12,7 +12,7 @@ from cimest.kernels.in_memory_reference import converted
 from cimest.learning.cells import CellArray
 from cimest.learning.in_array import one_row
 from cimest.learning.in_memory_cells import normal
-from cimest.learning.in_memory_chain import FIRST, Chain
+from cimest.learning.in_memory_chain import Chain
 from cimest.learning.trainer import Progress, Trainer
 from hwlib.devices import Device
 
@@ -51,7 +51,7 @@ def read_out(weights: np.ndarray, periphery: types.Periphery, seed: int, tile: i
     seed, tile, number : int
         Of the run, the tile and the reading: the address of the noise.
     """
-    noise = normal(seed, tile, number, FIRST + 1, (weights.shape[0], weights.shape[1]))
+    noise = normal(seed, tile, types.READ_OUT, number, (weights.shape[0], weights.shape[1]))
     return converted((weights + periphery.noise * noise).astype(np.float32), periphery)
 
 

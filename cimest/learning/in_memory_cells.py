@@ -9,8 +9,9 @@ import numpy as np
 from cimest.kernels import in_memory_types as types
 from cimest.kernels.random import threefry2x32
 from hwlib.devices import Device
+from hwlib.devices import cells as device_cells
 from hwlib.devices.cell_law import CellLaw, cell_law, factor
-from hwlib.devices.cells import make_cells
+from hwlib.devices.cells import normalised
 
 LARGEST = np.iinfo(np.int16).max
 
@@ -37,36 +38,51 @@ class Cells(NamedTuple):
     nodes: np.ndarray
 
 
-REFERENCE, ALTERNATED = 6, 7
-"""Numbers of a cell's draws after those of `make_cells`: error of its reference, noise of the pulses that find it."""
+REFERENCE = 6
+"""Number of a cell's draw after those of `make_cells`: error of its reference."""
+
+LEVELS = 8
+"""Largest number of arrays of a layer."""
 
 
-def _words(seed: int, tile: int, level: int, stream: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _words(seed: int, tile: int, stream: int, step: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     counter = np.arange(shape[0] * shape[1], dtype=np.uint32).reshape(shape)
-    return threefry2x32(
-        (np.uint32(seed), np.uint32(types.first_key(tile) + types.SPREAD)), (np.uint32((stream << 8) + level), counter)
-    )
+    return threefry2x32((np.uint32(seed), np.uint32(types.first_key(tile) + stream)), (np.uint32(step), counter))
 
 
-def normal(seed: int, tile: int, level: int, stream: int, shape: tuple[int, int]) -> np.ndarray:
-    """A normal number for each cell of a tile's array."""
-    first, second = _words(seed, tile, level, stream, shape)
+def normal(seed: int, tile: int, stream: int, step: int, shape: tuple[int, int]) -> np.ndarray:
+    """A normal number for each cell of a tile, from a step of one of the streams of `in_memory_types`."""
+    first, second = _words(seed, tile, stream, step, shape)
     return np.sqrt(-2 * np.log((first + 0.5) * 2.0**-32)) * np.cos(2 * np.pi * (second * 2.0**-32))
 
 
-def uniform(seed: int, tile: int, level: int, stream: int, shape: tuple[int, int]) -> np.ndarray:
-    """A number between zero and one for each cell of a tile's array."""
-    return (_words(seed, tile, level, stream, shape)[0] + 0.5) * 2.0**-32
+def uniform(seed: int, tile: int, stream: int, step: int, shape: tuple[int, int]) -> np.ndarray:
+    """A number between zero and one for each cell of a tile, likewise."""
+    return (_words(seed, tile, stream, step, shape)[0] + 0.5) * 2.0**-32
+
+
+def spread(number: int, level: int) -> tuple[int, int]:
+    """Stream and step of a draw that tells the cells of an array apart."""
+    return types.SPREAD, number * LEVELS + level
 
 
 def draw(device: Device, seed: int, tile: int, level: int, shape: tuple[int, int]) -> CellLaw:
     """Cells of an array beside the weights', which differ as the device's record says."""
-    cells = make_cells(
+    return cell_law(device, _differing(device, seed, tile, level, shape))
+
+
+def stuck(device: Device, seed: int, tile: int, level: int, shape: tuple[int, int]) -> np.ndarray:
+    """Weights at which faulty cells of that array stay; not a number for the others."""
+    found = normalised(device.update, _differing(device, seed, tile, level, shape).stuck)
+    return np.broadcast_to(np.asarray(found, dtype=np.float32), shape)
+
+
+def _differing(device: Device, seed: int, tile: int, level: int, shape: tuple[int, int]) -> device_cells.Cells:
+    return device_cells.make_cells(
         device,
-        lambda stream: normal(seed, tile, level, stream, shape),
-        lambda stream: uniform(seed, tile, level, stream, shape),
+        lambda number: normal(seed, tile, *spread(number, level), shape),
+        lambda number: uniform(seed, tile, *spread(number, level), shape),
     )
-    return cell_law(device, cells)
 
 
 def one_pulse(law: CellLaw, shape: tuple[int, int]) -> Cells:
@@ -129,7 +145,7 @@ def alternated(cells: Cells, pairs: int, noise: float, seed: int, tile: int, lev
     moves = cells.numbers[0] > 0, cells.numbers[2] > 0
     for pulse in range(2 * pairs):
         up, down = steps(cells, w)
-        draw = normal(seed, tile, level, ALTERNATED + pulse, low.shape) if noise else 0.0
+        draw = normal(seed, tile, types.SEARCH, pulse * LEVELS + level, low.shape) if noise else 0.0
         down_now = pulse % 2
         moved = np.clip(w + (-down if down_now else up) + noise * draw, low, high)
         w = np.where(moves[down_now], moved, w)

@@ -24,9 +24,6 @@ PERIPHERY = types.Periphery(inputs=63, outputs=255, bound=12.0, noise=0.06, retr
 WEIGHT_RANGE = 0.3
 """Largest first weight, over half the range (our choice: more leaves too little room, less drowns in the noise)."""
 
-FIRST = 11
-"""Stream of the first weights, after those of `in_memory_types`."""
-
 
 @dataclass
 class Chain:
@@ -43,7 +40,7 @@ class Chain:
     loss : {"cross_entropy", "squared_error"}
     rule : InMemory
     device : Device
-        Of the weights; also of the rule's own arrays unless `fast` is given.
+        Of the weights and of the rule's own arrays.
     periphery : Periphery
         Of forward and backward reads; transfer reads take it without its retries.
     seed : int
@@ -59,7 +56,6 @@ class Chain:
     periphery: types.Periphery = PERIPHERY
     seed: int = 0
     balanced: bool = False
-    fast: Device | None = None
     updates: list[InMemoryUpdate] = field(init=False)
     states: list[State] = field(init=False)
     visible: list[np.ndarray] = field(init=False)
@@ -70,9 +66,10 @@ class Chain:
         self.updates, self.states, self.visible = [], [], []
         for number, shape in enumerate(shapes):
             law = cells.draw(self.device, self.seed, number, 0, shape)
-            update = InMemoryUpdate(self.rule, self.fast or self.device, law, shape, self.seed, number, self.balanced)
-            weights = WEIGHT_RANGE * (2 * cells.uniform(self.seed, number, 0, FIRST, shape) - 1)
-            weights = np.clip(weights, law.low, law.high).astype(np.float32)
+            update = InMemoryUpdate(self.rule, self.device, law, shape, self.seed, number, self.balanced)
+            weights = WEIGHT_RANGE * (2 * cells.uniform(self.seed, number, types.FIRST, 0, shape) - 1)
+            stuck = cells.stuck(self.device, self.seed, number, 0, shape)
+            weights = np.where(np.isnan(stuck), np.clip(weights, law.low, law.high), stuck).astype(np.float32)
             self.updates.append(update)
             self.states.append(update.start(self.rule.init(shape), weights))
             self.visible.append(weights.copy())
@@ -93,7 +90,7 @@ class Chain:
 
         built = [update.tile(state, visible) for update, state, visible in self._parts()]
         shapes = [update.shape for update in self.updates]
-        gains = np.array([self.rule.gain(shape, self.fast or self.device, learning_rate) for shape in shapes])
+        gains = np.array([self.rule.gain(shape, self.device, learning_rate) for shape in shapes])
         speeds = np.full(len(shapes), self.rule.speed(learning_rate))
         loss, correct = in_memory_chain.train(
             images, labels, order, tuple(tile for tile, _ in built), self.scales, self.kinds, LOSSES.index(self.loss),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cimest.kernels.types import PulseCounts
+from cimest.learning.in_array import Arrays, block_of_each
 from cimest.learning.matrix import WeightedPart
 
 VERBS = ("forward", "backward", "weight_gradient")
@@ -15,7 +16,7 @@ VERBS = ("forward", "backward", "weight_gradient")
 ENTRIES = (
     "pulses_up",
     "pulses_down",
-    "half_selected",
+    "selected",
     *(f"{kind}_{verb}" for verb in VERBS for kind in ("converted", "clipped")),
 )
 
@@ -35,17 +36,12 @@ class Ledger:
     def add_update(self, counts: list[PulseCounts]) -> None:
         """Pulses of an update.
 
-        Where no transistor cuts a cell off, every pulse half-selects the other cells of its column, and every slot
-        the cells of the row that get none.
+        `selected` are cells of a row in a slot of its writing, pulsed or not.
         """
         for row, matrix, update in zip(self.sums, self.matrices, counts, strict=True):
-            tile, pulses = matrix.tile, update.pulses_up + update.pulses_down
-            halves = 0
-            if tile.chip.array.cell == "crossbar":
-                slots = int((update.longest_up + update.longest_down).sum())
-                columns = min(tile.chip.array.columns, matrix.layer.fan_out) * len(tile.cells)
-                halves = pulses * (min(tile.chip.array.rows, matrix.layer.fan_in) - 1) + slots * columns - pulses
-            row[:3] += update.pulses_up, update.pulses_down, halves
+            widths = np.diff(matrix.tile.all_column_edges) * len(matrix.tile.cells)
+            slots = (update.longest_up + update.longest_down).sum(axis=0)
+            row[:3] += update.pulses_up, update.pulses_down, slots @ widths
 
     def add_conversions(self) -> None:
         """What the tiles have converted since they were last asked."""
@@ -53,20 +49,39 @@ class Ledger:
             for number, (converted, clipped) in enumerate(taken(matrix)):
                 row[3 + 2 * number : 5 + 2 * number] += converted, clipped
 
-    def entries(self) -> dict[str, dict[str, Any]]:
-        """The ledger as a result holds it; shares are fractions, of clipped conversions over the whole training."""
+    def _half_selected(self, matrix: WeightedPart, selected: float) -> float:
+        """Times that a cell saw half of a pulse, where rows are written one by one.
+
+        Where no transistor cuts a cell off, every pulse half-selects the other cells of its column, and every slot
+        the cells of the row that get none.
+        """
+        pulses = sum(cells.written.sum(axis=1, dtype=np.int64) for cells in matrix.tile.cells)
+        return float(pulses @ (block_of_each(matrix.tile.row_edges) - 1) + selected - pulses.sum())
+
+    def entries(self, arrays: list[Arrays]) -> dict[str, dict[str, Any]]:
+        """The ledger as a result holds it; shares are fractions, of clipped conversions over the whole training.
+
+        Parameters
+        ----------
+        arrays : list of Arrays
+            Of each layer, under a rule that updates in them.
+        """
         found = {}
-        for row, matrix in zip(self.sums, self.matrices, strict=True):
+        for number, (row, matrix) in enumerate(zip(self.sums, self.matrices, strict=True)):
             sums, tile = dict(zip(ENTRIES, row.tolist(), strict=True)), matrix.tile
+            worn, most = float(np.mean([cells.worn for cells in tile.cells])), int(tile.written.max())
+            halves = self._half_selected(matrix, sums["selected"])
+            if arrays:
+                worn, most, halves = arrays[number].worn, arrays[number].most_pulsed, arrays[number].half_selected
             found[matrix.layer.name] = {
                 "pulses_up": sums["pulses_up"],
                 "pulses_down": sums["pulses_down"],
-                "half_selected": sums["half_selected"],
+                "half_selected": halves if tile.chip.array.cell == "crossbar" else 0.0,
                 "refreshed": tile.refreshed,
                 "saturated_cells": float(np.mean([cells.saturated(tile.one_sided) for cells in tile.cells])),
                 "stuck_cells": float(np.mean([cells.stuck for cells in tile.cells])),
-                "worn_cells": float(np.mean([cells.worn for cells in tile.cells])),
-                "most_pulsed": int(tile.written.max()),
+                "worn_cells": worn,
+                "most_pulsed": most,
                 "converted": {verb: sums[f"converted_{verb}"] for verb in VERBS},
                 "clipped": {verb: sums[f"clipped_{verb}"] / max(sums[f"converted_{verb}"], 1) for verb in VERBS},
             }

@@ -16,7 +16,7 @@ from cimest.network import Conv, Weighted
 MEAN_MEMORY = 0.9
 """Share of the running mean of a channel that stays after a batch (our choice)."""
 
-PIECE = 1 << 22
+PIECE = 6_000_000
 """Numbers that the arrays give backward before they are added up on the map: those of a batch are never together."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ class Model:
     ----------
     experiment : Experiment
     network : Network
-    stacked, stored_once : bool
+    stacked : mapping of each layer's name to bool
+    stored_once : bool
         See `Trainer`.
     labels : array of int
         Of the training samples.
@@ -76,7 +78,14 @@ class Model:
         If arrays would read tokens, or the labels are not one for each output.
     """
 
-    def __init__(self, experiment: Experiment, network: Network, stacked: bool, stored_once: bool, labels: np.ndarray):
+    def __init__(
+        self,
+        experiment: Experiment,
+        network: Network,
+        stacked: Mapping[str, bool],
+        stored_once: bool,
+        labels: np.ndarray,
+    ):
         self.training = experiment.training
         self.network, self.loss = network, LOSSES[self.training.loss]
         self.input_bits = experiment.chip.input_bits
@@ -87,7 +96,7 @@ class Model:
         tables, read = 0, encoded(network)
         for layer in network.layers:
             if isinstance(layer, Weighted):
-                part = _weighted(experiment, network, layer, len(self.matrices), stacked, stored_once)
+                part = _weighted(experiment, network, layer, len(self.matrices), stacked[layer.name], stored_once)
                 self.matrices.append(part)
                 self.parts[layer.name] = part
             elif isinstance(layer, Embedding | PlaceEmbedding):
@@ -155,8 +164,8 @@ class Model:
         """
         labels = labels.reshape(-1)
         if self.training.weight_noise:
-            for part in self.matrices:
-                part.tile.disturb(self.training.weight_noise)
+            for matrix in self.matrices:
+                matrix.tile.disturb(self.training.weight_noise)
         outputs = self.outputs(samples, training=True)
         loss, error = self.loss(outputs, labels)
         errors = {self.network.layers[-1].name: error}

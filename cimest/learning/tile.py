@@ -10,9 +10,9 @@ import numpy as np
 
 from cimest.config.schema import Adc, Chip
 from cimest.kernels import backend
-from cimest.kernels.random import CONVERSION, ROUNDING, START
+from cimest.kernels.random import CONVERSION, START
 from cimest.kernels.types import Address, PulseCounts, Quantiser
-from cimest.learning import periphery
+from cimest.learning import periphery, wires, writing
 from cimest.learning.cells import CellArray
 from cimest.learning.gradient_unit import GradientUnit
 from cimest.learning.in_array import InArray
@@ -24,11 +24,9 @@ from cimest.rules.normalise import stored
 from cimest.rules.rule import State
 from hwlib.devices.stepwise import apply_law
 
-FULL, EMPTY = 0.75, 0.25
-"""Fractions of the range that the larger and the smaller cell of a pair exceed when it is refreshed."""
-
-COUNTERS = ("time", "reads", "updates", "refreshed")
-"""Of a tile: writes and reads that drew random numbers, updates, and pairs refreshed."""
+COUNTERS = ("time", "reads", "updates", "refreshed", "rows_written", "row_writes")
+"""Of a tile: writes and reads that drew random numbers, updates, pairs refreshed, and with verify rows of arrays
+written and how often."""
 
 
 class Errors(NamedTuple):
@@ -92,9 +90,12 @@ class AnalogTile:
     reads: int = field(init=False, default=0)
     updates: int = field(init=False, default=0)
     refreshed: int = field(init=False, default=0)
+    rows_written: int = field(init=False, default=0)
+    row_writes: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
     held: np.ndarray | None = field(init=False, default=None)
     _noise: np.ndarray | None = field(init=False, default=None)
+    _losses: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         chip, layer, groups = self.chip, self.layer, self.layer.groups
@@ -122,6 +123,7 @@ class AnalogTile:
             "forward": self._curves(chip.adc, 0, self.row_edges, self.all_column_edges),
             "backward": self._curves(chip.backward_adc, 1, self.column_edges, self.row_edges),
         }
+        self.segment = wires.segment_resistance(chip)
         self.unit = GradientUnit(self, self.stacked, self.stored_once)
 
     def _curves(self, adc: Adc, draw: int, edges: np.ndarray, lines: np.ndarray) -> periphery.Transfer | None:
@@ -142,9 +144,14 @@ class AnalogTile:
         Training rules scale their steps by it, so that a learning rate means a change of weights, whatever the device.
         A cell of a one-sided pair moves its weight half as far.
         """
+        return self.pulses_per_cell * (2 if self.one_sided else 1)
+
+    @property
+    def pulses_per_cell(self) -> float:
+        """Pulses that move a cell by half the range of a typical one, at the pace in its middle."""
         device = self.chip.device
         up, down = apply_law(device.update, device.states, np.zeros(2), np.array([1, -1]))
-        return float(2 / (up - down)) * (2 if self.one_sided else 1)
+        return float(2 / (up - down))
 
     @property
     def weights(self) -> np.ndarray:
@@ -154,8 +161,23 @@ class AnalogTile:
 
     @property
     def _seen(self) -> np.ndarray:
-        """What arrays are read with."""
-        return self.weights if self.held is None else self.held
+        """What arrays are read with, as it reaches the converters."""
+        weights = self.weights if self.held is None else self.held
+        return weights * self._lost() if self.segment else weights
+
+    def _lost(self) -> np.ndarray:
+        """See `wires.losses`; a correction is fitted anew when converters are calibrated."""
+        exact = self.chip.array.wire_solution == "exact"
+        if self._losses is None or (self.measuring and not exact):
+            cells = [each.conductance() for each in self.cells]
+            self._losses = wires.losses(cells, self.segment, exact, self.row_edges, self.all_column_edges)
+        return self._losses
+
+    def _changed(self) -> None:
+        """Forget what is known of the cells as they were."""
+        self._noise = None
+        if self.chip.array.wire_solution == "exact":
+            self._losses = None
 
     def hold(self, weights: np.ndarray | None) -> None:
         """Read these weights (fan-in, fan-out) instead of the cells', without read noise; None: the cells again."""
@@ -230,7 +252,7 @@ class AnalogTile:
     def backward_by(self, vectors: int, delta: Errors) -> Iterator[np.ndarray]:
         """`backward`, so many vectors after so many, in units of the errors' scale: results are large."""
         codes, parts, curves, variance = delta.codes, self._parts(), self.curves["backward"], self._variance()
-        adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self.weights.T
+        adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self._seen.T
         if adc.kind != "ideal":
             weights = np.ascontiguousarray(weights)
         first = parts[0][1]
@@ -281,7 +303,7 @@ class AnalogTile:
         if variance is not None:
             white = self.chip.device.read_noise.spectrum == "white"  # type: ignore[union-attr]
             spread = np.sqrt(noise**2 + periphery.read_variance(x, variance, operand, white))
-        y += (spread * self._draw(y.shape)).astype(np.float32)
+        y += (spread * self.draw(y.shape)).astype(np.float32)
         return y
 
     def _thermal(self, verb: str, noise: float, operand: Operand, blocks: int) -> float:
@@ -304,7 +326,7 @@ class AnalogTile:
         if self._noise is None:
             each: list[Any] = [cells.read_variance() for cells in self.cells]
             self._noise = np.sum(each, axis=0) / len(each) ** 2
-        return self._noise
+        return self._noise * np.square(self._lost()) if self.segment else self._noise
 
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
@@ -332,46 +354,24 @@ class AnalogTile:
 
         Those of a pair are for the cell of their sign alone, or up for one of its cells and down for the other.
         """
-        if self.one_sided:
-            wanted = [np.maximum(amount, 0), np.maximum(-amount, 0)]
-        elif self.pair:
-            if rounding == "stochastic":  # once for both cells
-                address = self.address._replace(step=self.time)
-                amount, rounding = np.floor(amount + backend().uniform(address, ROUNDING, self.shape)), "nearest"
-            wanted = [amount, -amount]
-        else:
-            wanted = [amount]
-        update = self._fire(wanted, rounding)
+        update = writing.write(self, amount, rounding)
         self.updates += 1
         if self.one_sided and self.updates % self.chip.array.refresh_every == 0:
-            update += self._refresh()
+            update += writing.refresh(self)
         self.counts += update
 
-    def _fire(self, amounts: list[np.ndarray], rounding: str) -> PulseCounts:
+    def fire(self, amounts: list[np.ndarray], rounding: str) -> PulseCounts:
         """Pulses at the cells of all weights, those of a pair in the same slots."""
-        counts, self._noise = [], None
+        counts: list[PulseCounts] = []
+        self._changed()
         for cells, amount in zip(self.cells, amounts, strict=True):
             counts.append(cells.pulse(amount, rounding, self.time))
             self.time += 1
         return counts[0] if len(counts) == 1 else counts[0].beside(counts[1])
 
-    def _refresh(self) -> PulseCounts:
-        """Write pairs anew whose larger cell is full and whose smaller one is not empty, as in rasch2021toolkit.
-
-        Each cell is read by the forward converter; both are reset by one pulse; the difference goes to one of them in
-        pulses of the typical step, unverified.
-        """
-        levels = 2**self.chip.adc.bits - 1
-        read = [np.rint(np.clip((1 + cells.visible) / 2, 0, 1) * levels) / levels for cells in self.cells]
-        chosen = (np.maximum(*read) > FULL) & (np.minimum(*read) > EMPTY)
-        self.refreshed += int(np.count_nonzero(chosen))
-        update = self.cells[0].reset(chosen).beside(self.cells[1].reset(chosen))
-        difference = np.where(chosen, read[0] - read[1], 0) * self.chip.device.states
-        return update + self._fire([np.maximum(difference, 0), np.maximum(-difference, 0)], "nearest")
-
     def wait(self, seconds: float) -> None:
         """Let time pass for all cells."""
-        self._noise = None
+        self._changed()
         for cells in self.cells:
             cells.wait(seconds)
 
@@ -399,6 +399,7 @@ class AnalogTile:
         """All that changes."""
         return {
             "cells": [cells.state() for cells in self.cells],
+            "losses": self._losses,
             "converters": {verb: list(adc) for verb, adc in self.converters.items()},
             **{name: getattr(self, name) for name in COUNTERS},
         }
@@ -407,7 +408,7 @@ class AnalogTile:
         """Take up what `state` gave."""
         for cells, saved in zip(self.cells, state["cells"], strict=True):
             cells.restore(saved)
-        self._noise = None
+        self._noise, self._losses = None, state["losses"]
         self.converters = {verb: Quantiser(*adc) for verb, adc in state["converters"].items()}
         for name in COUNTERS:
             setattr(self, name, state[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ import numpy as np
 from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.datasets import Data
+from cimest.kernels.memory import keep_freed
 from cimest.learning import checkpoint
 from cimest.learning.census import Census
+from cimest.learning.in_array import Arrays
+from cimest.learning.in_memory import in_array
 from cimest.learning.ledger import ENTRIES, VERBS, Ledger, taken
 from cimest.learning.model import Model
-from cimest.learning.in_memory import in_array
 from cimest.network import Network
 from cimest.rules import RULES
+from cimest.rules.in_memory import InMemory
 
 CALIBRATE_EVERY = 40
 """Training steps between two calibrations of converter ranges and output shifts (our choice: often enough to follow
@@ -81,7 +84,7 @@ class Trainer:
     experiment : Experiment
     network : Network
     data : Data
-    stacked_gradient : bool
+    stacked_gradient : bool, or mapping of each layer's name to one
         Whether arrays of the weight-gradient unit hold positions of more than one image, as a dataflow does that
         takes all images for one slice of a layer.
     batch_time : float
@@ -98,11 +101,14 @@ class Trainer:
         experiment: Experiment,
         network: Network,
         data: Data,
-        stacked_gradient: bool,
+        stacked_gradient: bool | Mapping[str, bool],
         stored_once: bool = True,
         batch_time: float = 0.0,
     ):
+        keep_freed()
         self.experiment, self.network, self.data = experiment, network, data
+        if not isinstance(stacked_gradient, Mapping):
+            stacked_gradient = dict.fromkeys((layer.name for layer in network.matrices), stacked_gradient)
         self.schedule = {"stacked_gradient": stacked_gradient, "stored_once": stored_once, "batch_time": batch_time}
         self.batch_time = batch_time
         choice = experiment.training
@@ -223,7 +229,21 @@ class Trainer:
         """What the training made the hardware do, averaged over all of it."""
         choice = self.experiment
         origin = f"measured over {len(self.history)} epochs of {choice.network.name} on {choice.dataset.name}"
-        return self.census.activity(origin)
+        return self.census.activity(origin, self.arrays())
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The ledger as a result holds it."""
+        return self.ledger.entries(self.arrays())
+
+    def arrays(self) -> list[Arrays]:
+        """What the arrays have done under a rule that updates in them; empty under others, and before any update."""
+        if not isinstance(self.rule, InMemory) or not all(len(state["counts"]) for state in self.states):
+            return []
+        device, signed = self.experiment.chip.device, self.network.takes_signed
+        return [
+            Arrays(self.rule, device, state, signed(matrix.layer), matrix.tile.row_edges)
+            for matrix, state in zip(self.model.matrices, self.states, strict=True)
+        ]
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""

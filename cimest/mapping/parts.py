@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cimest.config.schema import Adc, Chip
@@ -11,19 +13,19 @@ from cimest.mapping.floorplan import FloorPlan, gradient_blocks
 from cimest.mapping.part import SPARE_BITS, Part, adc
 from cimest.mapping.sram_unit import sram_unit
 from cimest.network import Network
-from hwlib.component import Component, Real
+from hwlib.component import Real
 from hwlib.components.adder_tree import Accumulator, AdderTree
 from hwlib.components.buffers import SramBuffer
 from hwlib.components.decoders import RowDecoder
 from hwlib.components.dram import Dram
 from hwlib.components.drivers import SwitchMatrix, WriteDriver
-from hwlib.components.interconnect import HTree
+from hwlib.components.interconnect import Bus, HTree
 from hwlib.components.multiplier import Multiplier, MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
+from hwlib.components.operand_register import OperandRegister
 from hwlib.components.outer_product import OuterProductUnit
 from hwlib.components.pulse_generator import PulseGenerator
 from hwlib.components.random_numbers import StochasticPulseGenerator
-from hwlib.components.registers import Register
 from hwlib.components.shift_add import ShiftAdd
 from hwlib.components.update_control import UpdateControl
 from hwlib.technology import Technology
@@ -71,8 +73,8 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
         "array": Part(array, arrays, "macro"),
         "wordline_driver": Part(wordlines, arrays, "macro"),
         "bitline_driver": Part(bitlines, arrays, "macro"),
-        "input_register": Part(Register(bits=chip.input_bits), arrays * rows, "macro"),
-        "error_register": Part(Register(bits=chip.error_bits), arrays * columns, "macro"),
+        "input_register": Part(OperandRegister(bits=chip.input_bits), arrays * rows, "macro"),
+        "error_register": Part(OperandRegister(bits=chip.error_bits), arrays * columns, "macro"),
         **_side(chip, arrays, "", chip.adc, chip.input_bits, columns, rows),
         **_side(chip, arrays, "backward_", chip.backward_adc, chip.error_bits, rows, columns),
         "row_decoder": Part(RowDecoder(rows=rows, load=lines.row_load), arrays, "chip"),
@@ -82,11 +84,11 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
 
 
 def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real) -> dict[str, Part]:
-    """What a tile has beside its arrays, and what joins the tiles.
+    """What a tile has beside its arrays, and the accumulators that join the sums of tiles.
 
-    A tile has one adder tree for each group of columns that its arrays convert at once. The H-trees
-    reach over PEs and tiles that are as large as what is in them. Trees and accumulators serve forward and
-    backward sums, and are as wide as the wider of them.
+    A tile has one adder tree for each group of columns that its arrays convert at once. Its H-tree reaches over PEs
+    that are as large as what is in them. Trees and accumulators serve forward and backward sums, and are as wide as
+    the wider of them.
     """
     size, tiles = plan.arrays_per_tile, plan.tiles
     word = np.maximum(chip.adc.bits + chip.input_bits, chip.backward_adc.bits + chip.error_bits)
@@ -95,23 +97,33 @@ def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real) 
     buffer = SramBuffer(size=chip.tile.buffer, word=chip.tile.bus_bits)
     pe_side = np.sqrt(array_area * chip.tile.arrays_per_pe)
     inside = _h_tree(size / chip.tile.arrays_per_pe, pe_side, chip.tile.bus_bits)
-    tile_area = size * array_area + buffer.area(tech) + inside.area(tech) + trees / tiles * tree.area(tech)
-    outside = _h_tree(tiles, np.sqrt(tile_area), chip.bus_bits)
     adder = Accumulator(bits=word + np.ceil(np.log2(size)) + SPARE_BITS)
     return {
         "adder_tree": Part(tree, trees, "macro"),
         "tile_buffer": Part(buffer, tiles, "chip"),
         "tile_interconnect": Part(inside, tiles, "chip"),
-        "chip_interconnect": Part(outside, 1, "chip"),
         "tile_accumulator": Part(adder, tiles * np.maximum(1, chip.tile.bus_bits // adder.bits), "macro"),
         "chip_accumulator": Part(adder, np.maximum(1, chip.bus_bits // adder.bits), "macro"),
     }
 
 
-def _h_tree(leaves: Real, side: Real, bits: Real) -> Component:
+def _h_tree(leaves: Real, side: Real, bits: Real) -> HTree:
     """H-tree over a grid of square leaves, as square as their number allows."""
     rows = np.ceil(np.sqrt(leaves))
     return HTree(rows=rows, columns=np.ceil(leaves / rows), unit_width=side, unit_height=side, bus_bits=bits)
+
+
+def chip_tree(parts: Mapping[str, Part], tiles: Real, bits: Real, tech: Technology) -> HTree:
+    """H-tree from the global buffer to the tiles, over a plan in which all parts of the chip have room.
+
+    What is not in a tile lies between the tiles (our choice), and so does the tree itself, whose area grows with the
+    side s of the plan's units: s² units = area of the parts + s area of a tree over units of 1 m.
+    """
+    others = sum(part.count * part.component.area(tech) for part in parts.values() if part.boundary != "system")
+    tree = _h_tree(tiles, 1.0, bits)
+    units, half = tree.rows * tree.columns, tree.area(tech) / 2
+    side = (half + np.sqrt(half**2 + units * others)) / units
+    return _h_tree(tiles, side, bits)
 
 
 def lane_edge(chip: Chip) -> Real:
@@ -142,17 +154,24 @@ def gradient_parts(
     unit = chip.weight_gradient
     if unit.unit == "in_array":
         return in_array_parts(chip, plan, tech)
-    buffer = {"gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip")}
     if unit.unit == "digital":
         products = max(layer.positions for layer in network.matrices) if products is None else products
         sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(products))
         multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes)
         operands = SramBuffer(size=unit.operand_buffer, word=operand_word(chip))
-        return {
-            "outer_product": Part(multipliers, 1, "macro"),
-            "operand_buffer": Part(operands, 1, "chip"),
-        } | buffer
-    return buffer | sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
+        multiplying = {"outer_product": Part(multipliers, 1, "macro")}
+        around = {"operand_buffer": Part(operands, 1, "chip")}
+    else:
+        multiplying = sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
+        around = {}
+    # Sums come from, and go to, all places of the unit.
+    area = sum(part.count * part.component.area(tech) for part in multiplying.values())
+    return {
+        "gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip"),
+        "gradient_interconnect": Part(Bus(np.sqrt(area), chip.bus_bits), 1, "chip"),
+        **multiplying,
+        **around,
+    }
 
 
 def digital_parts(network: Network, chip: Chip, tech: Technology, gradient_bits: int) -> dict[str, Part]:
@@ -180,19 +199,23 @@ def inventory(
     plan: FloorPlan,
     tech: Technology,
     gradient_bits: int,
+    rule_parts: Mapping[str, Part],
     products: Real | None = None,
 ) -> dict[str, Part]:
-    """All parts of a chip that carries this network, but for those of the training rule, by name.
+    """All parts of a chip that carries this network, by name.
 
-    `products` is how many a lane of a digital weight-gradient unit sums; by default those of all positions of an image.
+    `rule_parts` are those of the training rule, which take the place of others of their names; `products` is how many
+    a lane of a digital weight-gradient unit sums, by default those of all positions of an image.
     """
     arrays = array_parts(chip, plan, tech)
     array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
     if chip.weight_gradient.unit == "in_array":
         arrays.pop("pulse_generator")  # that counts a row's pulses; here trains do
-    return {
+    parts = {
         **arrays,
         **tile_parts(chip, plan, tech, array_area),
         **gradient_parts(network, chip, plan, tech, products),
         **digital_parts(network, chip, tech, gradient_bits),
+        **rule_parts,
     }
+    return parts | {"chip_interconnect": Part(chip_tree(parts, plan.tiles, chip.bus_bits, tech), 1, "chip")}

@@ -11,6 +11,7 @@ from hwlib.components.adder_tree import Accumulator
 from hwlib.components.decoders import RowDecoder
 from hwlib.components.drivers import SwitchMatrix
 from hwlib.components.mux import ColumnMux
+from hwlib.components.operand_register import OperandRegister
 from hwlib.components.shift_add import ShiftAdd
 from hwlib.components.weight_gradient import CLAMP, SramCimArray
 from hwlib.technology import Technology
@@ -27,7 +28,7 @@ def sram_unit(prefix: str, chip: Chip, tech: Technology, arrays: Real, streamed_
     tech : Technology
     arrays : float or array
     streamed_bits : int or array
-        Magnitude bits of a streamed word, applied one after the other.
+        Magnitude bits of a streamed word, which has a sign too, applied one after the other.
     """
     unit = chip.weight_gradient
     array = SramCimArray(rows=unit.rows, columns=unit.columns)
@@ -38,6 +39,7 @@ def sram_unit(prefix: str, chip: Chip, tech: Technology, arrays: Real, streamed_
     return {
         f"{prefix}_array": Part(array, arrays, "macro"),
         f"{prefix}_driver": Part(SwitchMatrix(lines=unit.rows, voltage=tech.vdd), arrays, "macro"),
+        f"{prefix}_register": Part(OperandRegister(bits=streamed_bits + 1), arrays * unit.rows, "macro"),
         f"{prefix}_decoder": Part(RowDecoder(rows=unit.rows), arrays, "macro"),
         f"{prefix}_mux": Part(mux, arrays, "macro"),
         f"{prefix}_adc": Part(adc(unit.adc_kind, unit.adc_bits, unit.adc_noise, unit.adc_inl), converters, "macro"),

@@ -86,10 +86,9 @@ class Stage:
         return self.values(INPUT) * (self.takes_sample + self.operands.count(INPUT))
 
     @property
-    def operand_error_values(self) -> int:
-        """Values of the errors that its layers without weights leave for the sources of their operands."""
-        names = [name for name in self.operands if name != INPUT and self.network.layer(name) not in self.before]
-        return sum(self.values(name) for name in names)
+    def error_takers(self) -> tuple[str, ...]:
+        """Sources of operands for which its layers without weights leave errors."""
+        return tuple(name for name in self.operands if name != INPUT and self.network.layer(name) not in self.before)
 
     @property
     def result_values(self) -> int:
@@ -155,10 +154,32 @@ class Stage:
         return passive and [readers for _, readers in self.results] == [1] and not self.matrix.recurrent
 
     @property
-    def index_bits(self) -> int:
-        """Bits that remember which value of each pooling window was the largest, per sample."""
+    def route_bits(self) -> int:
+        """Bits that remember which way errors go back, per sample.
+
+        They say which value of each pooling window was the largest, and which values a rectifier let pass; where
+        it is followed by pooling, of the largest only.
+        """
         return sum(
-            prod(layer.output) * ceil(2 * log2(layer.window)) for layer in self.after if isinstance(layer, MaxPool)
+            prod(layer.output) * ceil(2 * log2(layer.window)) if isinstance(layer, MaxPool) else self._signs(layer)
+            for layer in self.after
+        )
+
+    def _signs(self, layer: Layer) -> int:
+        """Values whose sign a layer's backward pass needs."""
+        if not isinstance(layer, Activation) or layer.kind != "relu":
+            return 0
+        following = self.network.consumers_of(layer.name)
+        pooled = following[0] if len(following) == 1 and isinstance(following[0], MaxPool) else layer
+        return prod(pooled.output)
+
+    @property
+    def sloped_values(self) -> int:
+        """Values of functions whose slope follows from what is stored for the next stage anyway, per sample."""
+        return sum(
+            prod(layer.output)
+            for layer in self.digital
+            if isinstance(layer, Activation) and layer.kind != "relu" and self._outside(layer.name)
         )
 
 

@@ -52,10 +52,10 @@ def price(
     -------
     dict
         `devices_per_weight`; `raised_per_weight`, those that are not left at the smallest conductance;
-        `writes_per_device`; `verifying_reads_per_device`; `read_outs`; `read_conductance_s`, mean of the summed conductance that a
-        weight's read charges, each pair as long as it is significant; `read_time_ratio`, of the longest read over that
-        of one pair; `array`, energies and times of writing and verifying one full array and of the read-out of a drift
-        compensation, or `absent` with the reason. [J], [s]
+        `writes_per_device`; `verifying_reads_per_device`; `read_outs`, see the function; `read_conductance_s`, mean of
+        the summed conductance that a weight's read charges, each pair as long as it is significant; `read_time_ratio`,
+        of the longest read over that of one pair; `array`, energies and times of writing and verifying one full array
+        and of the read-out of a drift compensation, or `absent` with the reason. [J], [s]
     """
     factors = np.array(strategy.encoding.significance)
     targets = strategy.targets(population.weights)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from cimest.config import Experiment
 from cimest.config.loader import resolved
@@ -26,6 +27,7 @@ from cimest.programming.trained import Matrices, Trained, from_file
 from cimest.result import plain
 from hwlib import provenance
 from hwlib.devices import Device, load_device
+from hwlib.registry import suggestion
 
 USUAL_FACTOR = 2.0
 """Significance at which rules of thumb are set beside each other (mackin2022programming)."""
@@ -64,9 +66,28 @@ class Comparison:
 
 
 def programmed_device(experiment: Experiment) -> Device:
-    """The device that is programmed: one named for it, or the chip's."""
+    """The device that is programmed: one named for it, or the chip's.
+
+    Raises
+    ------
+    UnknownName, ValueError
+        For a name that no device has, or changes that its record does not take.
+    """
     choice = experiment.programming.device
-    return experiment.chip.device if choice is None else load_device(choice)
+    if choice is None:
+        return experiment.chip.device
+    try:
+        return load_device(choice.base, choice.changes)
+    except ValidationError as error:
+        raise ValueError("\n".join(_wrong(problem) for problem in error.errors())) from None
+
+
+def _wrong(problem: Any) -> str:
+    """What is wrong with a field of the device, and the field that may be meant."""
+    field = ".".join(map(str, problem["loc"]))
+    unknown = problem["type"] == "extra_forbidden"
+    hint = f"; {suggestion(field, list(Device.model_fields))}" if unknown else ""
+    return f"programming.device.{field}: {problem['msg']}{hint}"
 
 
 def limits(experiment: Experiment, device: Device) -> Limits:
@@ -228,7 +249,9 @@ def _matrices(choice: Programming, trained: Trained | None) -> Matrices:
         return found
     wanted = {name: matrix.shape for name, matrix in trained.matrices.items()}
     if found and (given := {name: matrix.shape for name, matrix in found.items()}) != wanted:
-        raise ValueError(f"programming.weights.file holds {_shapes(given)}; the layers of the run are {_shapes(wanted)}")
+        raise ValueError(
+            f"programming.weights.file holds {_shapes(given)}; the layers of the run are {_shapes(wanted)}"
+        )
     return {name: found.get(name, matrix) for name, matrix in trained.matrices.items()}
 
 
@@ -375,8 +398,7 @@ def _aged(
     choice, found = experiment.programming, {}
     for way in next(iter(comparisons.values())).ways:
         strategies = {
-            name: comparisons.get(name, next(iter(comparisons.values()))).ways[way].strategy
-            for name in matrices
+            name: comparisons.get(name, next(iter(comparisons.values()))).ways[way].strategy for name in matrices
         }
         found[way] = age(
             matrices, strategies, device, choice.times, trained.evaluate, choice.repeats, experiment.seed,

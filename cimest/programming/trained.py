@@ -119,14 +119,19 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file  # type: ignore[import-not-found]
+    try:
+        from safetensors.numpy import load_file
+    except ModuleNotFoundError:
+        raise ValueError(f'{path}: it takes the package safetensors: pip install "cimest[models]"') from None
 
     return {name: array for name, array in load_file(path).items() if np.issubdtype(array.dtype, np.floating)}
 
 
 def _onnx(path: Path) -> dict[str, np.ndarray]:
-    import onnx
-    from onnx import numpy_helper
-
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ModuleNotFoundError:
+        raise ValueError(f'{path}: it takes the package onnx: pip install "cimest[models]"') from None
     arrays = {entry.name: numpy_helper.to_array(entry) for entry in onnx.load(path).graph.initializer}
     return {name: array for name, array in arrays.items() if np.issubdtype(array.dtype, np.floating)}

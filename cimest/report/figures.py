@@ -95,6 +95,9 @@ def figures(result: dict[str, Any], dataset: Dataset) -> dict[str, Figure]:
     dict
         `energy_by_pass`, `energy_by_layer`, `time_by_pass`, `schedule`, `area`, and `training` if there is a history.
     """
+    happening = [bool(np.any(dataset[["energy", "leakage_energy", "latency"]].sel({"pass": name}).to_array()))
+                 for name in dataset["pass"].to_numpy()]  # fmt: skip
+    dataset = dataset.sel({"pass": dataset["pass"].to_numpy()[happening]})
     with style():
         drawn = {
             "energy_by_pass": energy_by_pass(dataset),

@@ -50,6 +50,12 @@ def share(part: float, whole: float) -> str:
     return "< 0.1 %" if 0 < percent < 0.1 else f"{percent:.1f} %"
 
 
+def place(name: str) -> str:
+    """A pass of a layer for people: the pass in words, the name of the layer as it is."""
+    pass_, between, layer = name.partition(" of ")
+    return label(pass_) + between + layer
+
+
 def duration(seconds: float) -> str:
     """A time for people, in hours and days where it is long."""
     for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
@@ -114,7 +120,7 @@ def cost(result: dict[str, Any]) -> list[Merit]:
         Merit(
             "Power",
             pretty(power["average"], "W"),
-            f"peak {pretty(power['peak'], 'W')} in {power['peak_at']}, with DRAM",
+            f"peak {pretty(power['peak'], 'W')} in {place(power['peak_at'])}, with DRAM",
         ),
         Merit(
             "Bottleneck",

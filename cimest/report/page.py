@@ -12,7 +12,7 @@ from markupsafe import Markup
 from cimest.config.document import Entry, read_text, write_text
 from cimest.report.groups import label
 from cimest.report.headline import accuracy, cost, count, duration, efficiency, lifetime, number, share, title
-from cimest.report.tables import total_energy
+from cimest.report.tables import passes_of, total_energy
 from hwlib.provenance import source
 from hwlib.units import pretty
 
@@ -117,7 +117,7 @@ def passes(result: dict[str, Any]) -> Rows:
             pretty(entry["latency_s"], "s"),
             share(entry["latency_s"], time),
         ]
-        for name, entry in result["breakdown"]["pass"].items()
+        for name, entry in passes_of(result).items()
     ]
 
 

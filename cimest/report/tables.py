@@ -62,10 +62,16 @@ def total_energy(entry: dict[str, Any]) -> float:
     return entry["energy_j"] + entry["leakage_energy_j"]
 
 
+def passes_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Entries of the breakdown by pass, but for those in which nothing happens."""
+    passes = result["breakdown"]["pass"]
+    return {name: entry for name, entry in passes.items() if total_energy(entry) or entry["latency_s"]}
+
+
 def _passes(result: dict[str, Any]) -> Table:
     whole = result["metrics"]["energy_per_sample_j"]
     table = _table("By pass", "pass", "energy", "share", "time")
-    for name, entry in result["breakdown"]["pass"].items():
+    for name, entry in passes_of(result).items():
         energy = total_energy(entry)
         table.add_row(Text(label(name)), pretty(energy, "J"), share(energy, whole), pretty(entry["latency_s"], "s"))
     return table

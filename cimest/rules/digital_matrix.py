@@ -1,4 +1,4 @@
-"""A digital matrix with a word for each weight: its memory, and what reading and writing it once a batch costs."""
+"""A digital matrix with a word for each weight: its memory, and what reading and writing it in each batch costs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class DigitalMatrix:
             return {}
         return {self.name: Part(SramBuffer(size=network.weights * self.bits, word=chip.bus_bits), 1, "chip")}
 
-    def actions(self, layer: Weighted, chip: Chip, batch: int) -> list[Action]:
-        """Each word is read and written once a batch: a sample's share."""
+    def actions(self, layer: Weighted, chip: Chip, batch: int, reads: int = 1) -> list[Action]:
+        """Each word is read so many times and written once a batch: a sample's share."""
         on_chip = self.storage == "sram"
         part, word = (self.name, chip.bus_bits) if on_chip else ("dram", 1)
         words = layer.weights / batch * self.bits / word
         return [
-            Action(layer.name, "weight_update", part, verb, words, words, pipelined=on_chip, transfer=True)
-            for verb in ("read", "write")
+            Action(layer.name, "weight_update", part, verb, words * n, words * n, pipelined=on_chip, transfer=True)
+            for verb, n in (("read", reads), ("write", 1))
         ]

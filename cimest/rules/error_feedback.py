@@ -24,7 +24,7 @@ from hwlib.provenance import uses
 @RULES.register("error_feedback")
 @dataclass(frozen=True)
 class ErrorFeedback(Rule):
-    """R <- R - learning rate · G · pulses per unit of weight with G normalised; the whole pulses in R are fired and taken out of it.
+    """R <- R - learning rate · G · pulses per unit of weight, G normalised; whole pulses in R are fired and taken out.
 
     The digital accumulator of mixed-precision training (nandakumar2020mixed). A weight gets a pulse only when the
     steps of many batches have agreed on one, so that opposite pulses, each of which pulls the weight of an asymmetric
@@ -55,6 +55,11 @@ class ErrorFeedback(Rule):
     @property
     def _momentum(self) -> Momentum:
         return Momentum(gamma=self.gamma, bits=self.bits, storage=self.storage)
+
+    @property
+    def scales_gradient(self) -> bool:
+        """See `Rule.scales_gradient`; with momentum the average has a scale instead."""
+        return not self.gamma
 
     def init(self, shape: tuple[int, int]) -> State:
         """Nothing collected."""

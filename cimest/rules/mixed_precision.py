@@ -10,9 +10,10 @@ from pydantic import Field
 from cimest.config.schema import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network
-from cimest.rules.in_memory import DIGITAL_PULSES, WORD, InMemory
+from cimest.rules.in_memory import BUFFER_BITS, DIGITAL_PULSES, Bits, InMemory
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
+from hwlib.component import Real
 from hwlib.components.outer_product import OuterProductUnit
 from hwlib.devices import Device
 
@@ -28,10 +29,18 @@ class MixedPrecision(InMemory):
         Between two writes.
     pace : float
         Over the learning rate: share of half the range by which the largest product moves a weight in a vector.
+    bits : int
+        Word of the digital matrix: a sign, whole pulses up to 32, and a fraction of one.
     """
 
     vectors: Annotated[int, Field(ge=1, le=100_000)] = 100
     pace: Annotated[float, Field(gt=0, le=10)] = 0.1
+    bits: Bits = BUFFER_BITS
+
+    @property
+    def word(self) -> int:
+        """See `InMemory.word`."""
+        return self.bits
 
     @property
     def matrices(self) -> int:
@@ -50,13 +59,13 @@ class MixedPrecision(InMemory):
 
     def plan(self, shape: tuple[int, int], device: Device) -> Plan:
         """See `InMemory.plan`."""
-        return super().plan(shape, device)._replace(batch=self.vectors, slots=DIGITAL_PULSES)
+        return super().plan(shape, device)._replace(batch=self.vectors, slots=DIGITAL_PULSES, pulses=DIGITAL_PULSES + 1)
 
     def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
         """The digital matrix, and multipliers that form the outer products."""
-        unit = OuterProductUnit(chip.input_bits, chip.error_bits, WORD, chip.weight_gradient.lanes)
+        unit = OuterProductUnit(chip.input_bits, chip.error_bits, self.word, chip.weight_gradient.lanes)
         return super().parts(network, chip) | {"outer_product": Part(unit, 1, "macro")}
 
-    def gain(self, shape: tuple[int, int], device: Device, learning_rate: float) -> float:
+    def gain(self, shape: tuple[int, int], device: Device, learning_rate: Real) -> Real:
         """See `InMemory.gain`."""
         return learning_rate * self.pace * device.states / 2

@@ -57,6 +57,11 @@ class Momentum(Rule):
     bits: Annotated[int, Field(ge=4, le=24)] = 12
     storage: Storage = "dram"
 
+    @property
+    def scales_gradient(self) -> bool:
+        """See `Rule.scales_gradient`; the scale of the average is found once that lies in its memory."""
+        return self.normalised == "gradient"
+
     def init(self, shape: tuple[int, int]) -> State:
         """An average of zero."""
         return {"average": np.zeros(shape, dtype=np.float32), "largest": np.zeros(1)}
@@ -102,8 +107,8 @@ class Momentum(Rule):
         return {"momentum": unit, **self._memory.parts(network, chip)}
 
     def actions(self, layer: Weighted, chip: Chip, batch: int) -> list[Action]:
-        """Each weight's average is read, updated and written once a batch."""
+        """Each weight's average is read, updated and written once a batch, and read again when its scale is known."""
         share = layer.weights / batch
         lanes = np.maximum(1, chip.bus_bits // self.bits)
         average = Action(layer.name, "weight_update", "momentum", "update", share, share / lanes, pipelined=True)
-        return [average, *self._memory.actions(layer, chip, batch)]
+        return [average, *self._memory.actions(layer, chip, batch, reads=1 if self.scales_gradient else 2)]

@@ -64,8 +64,7 @@ def shifted(values: np.ndarray, shift: int | None) -> np.ndarray:
 def stored(values: np.ndarray, bits: int) -> np.ndarray:
     """Values, changed in place, as words of `bits` bits with sign hold them; full scale is a power of two.
 
-    Hardware finds that power, like the one of `normalised`, while the values pass, and uses it from the next update
-    on; here it is used at once.
+    Hardware finds that power while the values pass, and uses it from the next update on; here it is used at once.
     """
     shift = exponent(values, "max")
     if shift is None:

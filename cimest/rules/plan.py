@@ -34,6 +34,10 @@ class Plan(NamedTuple):
         Vectors between two writes of a digitally accumulated gradient; 0: gradients are pulsed.
     slower : int
         How much rarer each slower array is read than the one before it.
+    bits : int
+        Of a digital word with its sign: of the buffer and of the running mean, which are rounded to the nearest.
+    pulses : int
+        Range of the buffer's words on either side of zero, in pulses; beyond it they stay at their largest.
     """
 
     slots: int
@@ -49,3 +53,5 @@ class Plan(NamedTuple):
     tail: float
     batch: int
     slower: int
+    bits: int
+    pulses: int

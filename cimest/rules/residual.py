@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cimest.rules.in_memory import InMemory
+from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.devices import Device
@@ -37,9 +37,22 @@ class Residual(InMemory):
 @RULES.register("residual_v2")
 @dataclass(frozen=True)
 class ResidualV2(Residual):
-    """Readings pass a digital filter, which forgets as fast as it learns, and fire where it crosses a step."""
+    """Readings pass a digital filter, which forgets as fast as it learns, and fire where it crosses a step.
+
+    Parameters
+    ----------
+    bits : int
+        Word of the filter: a sign and a fraction of a pulse.
+    """
+
+    bits: Bits = BUFFER_BITS
 
     buffered: ClassVar[bool] = True
+
+    @property
+    def word(self) -> int:
+        """See `InMemory.word`."""
+        return self.bits
 
     def plan(self, shape: tuple[int, int], device: Device) -> Plan:
         """See `InMemory.plan`; H <- (1 - b) H + b reading, in steps of the device."""

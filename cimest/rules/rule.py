@@ -23,6 +23,11 @@ class Rule:
     they act. The pulses themselves are counted by the dataflow, from measured activity.
     """
 
+    @property
+    def scales_gradient(self) -> bool:
+        """Whether a layer's summed gradient has to be there as a whole, for its scale, before any of it is used."""
+        return True
+
     def init(self, shape: tuple[int, int]) -> State:
         """What the rule remembers about a tile of `shape` (fan-in, fan-out) before the first step."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cimest.rules.in_memory import InMemory, Share
+from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory, Share
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.devices import Device
@@ -28,11 +28,19 @@ class TikiTakaV2(InMemory):
     ----------
     keep : float
         Share of a buffer's value that stays after its pulse.
+    bits : int
+        Word of the buffer: a sign and a fraction of a pulse. A reading below half of its last place is lost.
     """
 
     keep: Share = 0.1
+    bits: Bits = BUFFER_BITS
 
     buffered: ClassVar[bool] = True
+
+    @property
+    def word(self) -> int:
+        """See `InMemory.word`."""
+        return self.bits
 
     def plan(self, shape: tuple[int, int], device: Device) -> Plan:
         """See `InMemory.plan`."""

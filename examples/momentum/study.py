@@ -54,7 +54,7 @@ RULES = {
     "momentum + error feedback": "{name: error_feedback, gamma: 0.9}",
 }
 PUBLISHED, TOGETHER = "momentum, max, nearest", "momentum + error feedback"
-RATES = (0.002, 0.005, 0.0125, 0.03, 0.08)
+RATES = (0.002, 0.0032, 0.005, 0.008, 0.0125, 0.02, 0.03, 0.05, 0.08)
 SCALED = {PUBLISHED: 16.0}
 """Factors on the candidates: rounding to the nearest pulse fires none below half a pulse of the largest average."""
 

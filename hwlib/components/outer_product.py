@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwlib.component import Cost, Real, action
+from hwlib.component import Component, Cost, Real, action
 from hwlib.components import component
-from hwlib.components.assembly import Assembly, Gates, Parts
+from hwlib.components.assembly import Gates
+from hwlib.components.interconnect import Bus
 from hwlib.components.multiplier import MultiplyAccumulate
 from hwlib.components.registers import Register
 from hwlib.provenance import uses
@@ -17,11 +18,12 @@ from hwlib.technology import Technology
 
 @component("outer_product_unit")
 @dataclass(frozen=True)
-class OuterProductUnit(Assembly):
-    """Lanes that each multiply an activation by an error and add the product to a gradient.
+class OuterProductUnit(Component):
+    """Lanes in a square that each multiply an activation by an error and add the product to a gradient.
 
-    Where a factor is zero a lane's operands stay as they are and its clock is gated, which saves energy but no time.
-    The circuit is our choice; gradients that do not stay in the lanes lie in buffers, components of their own.
+    Each activation goes to a row of lanes and each error to a column, over wires as long as the square. Where a factor
+    is zero a lane's operands stay as they are and its clock is gated, which saves energy but no time. The circuit is
+    our choice; gradients that do not stay in the lanes lie in buffers, components of their own.
 
     Parameters
     ----------
@@ -52,18 +54,40 @@ class OuterProductUnit(Assembly):
     def _operands(self) -> Register:
         return Register(self.activation_bits + self.error_bits)
 
-    def parts(self) -> dict[str, Parts]:
+    def _lane_parts(self) -> tuple[Component, ...]:
         """Of every lane: multiply-accumulate unit, operand registers and zero detector."""
-        return {
-            "multiply_accumulate": Parts(self.lanes, self._lane),
-            "operands": Parts(self.lanes, self._operands),
-            "zero_detectors": Parts(self.lanes, self._zero_detector),
-        }
+        return self._lane, self._operands, self._zero_detector
+
+    def _wires(self, tech: Technology) -> Bus:
+        """Of all rows and columns of the largest square of lanes."""
+        side = np.sqrt(self.lanes * sum(part.area(tech) for part in self._lane_parts()))
+        return Bus(side, np.floor(np.sqrt(self.lanes)) * (self.activation_bits + self.error_bits))
+
+    def area(self, tech: Technology) -> Real:
+        """Silicon area, of lanes and of the wires' repeaters. [m²]"""
+        lanes = self.lanes * sum(part.area(tech) for part in self._lane_parts())
+        return lanes + self._wires(tech).area(tech)
+
+    def leakage(self, tech: Technology) -> Real:
+        """Power drawn while powered and idle. [W]"""
+        lanes = self.lanes * sum(part.leakage(tech) for part in self._lane_parts())
+        return lanes + self._wires(tech).leakage(tech)
+
+    def cycle_time(self, tech: Technology) -> Real:
+        """Time from one product to the next; the wires' flip-flops let operands follow one another. [s]"""
+        return self._zero_detector.switch(tech).latency + self._product(tech).latency
+
+    def _product(self, tech: Technology) -> Cost:
+        """One product in a lane that does not skip it."""
+        return self._operands.store(tech) + self._lane.multiply_accumulate(tech)
 
     @action
     def accumulate(self, tech: Technology, *, executed: Real = 1.0) -> Cost:
-        """One product in every lane, of which the share `executed` is not skipped; 1 prices a unit that skips none."""
+        """One product in every lane, of which the share `executed` is not skipped; 1 prices a unit that skips none.
+
+        New operands come in for all rows and columns.
+        """
         uses("own_choice")
-        detected = self._zero_detector.switch(tech)
-        product = self._operands.store(tech) + self._lane.multiply_accumulate(tech)
-        return (detected + Cost(executed * product.energy, product.latency)).alongside(self.lanes)
+        detected, product = self._zero_detector.switch(tech), self._product(tech)
+        lanes = (detected + Cost(executed * product.energy, product.latency)).alongside(self.lanes)
+        return self._wires(tech).transfer(tech) + lanes

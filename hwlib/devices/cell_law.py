@@ -42,11 +42,6 @@ class CellLaw(NamedTuple):
     shape_up: np.ndarray
     shape_down: np.ndarray
 
-    @property
-    def typical(self) -> bool:
-        """Whether all cells keep to [-1, 1] under an affine law, so that four coefficients say all."""
-        return self.form == "affine" and bool(np.all(self.low == -1.0)) and bool(np.all(self.high == 1.0))
-
 
 def cell_law(device: Device, cells: Cells) -> CellLaw:
     """The law of a device for cells that differ; equations as in `stepwise.factors` and `affine_coefficients`."""

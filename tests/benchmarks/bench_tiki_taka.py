@@ -15,9 +15,10 @@ from cimest.kernels import in_memory_types as types
 from cimest.kernels.in_memory import OPTIONS, update_vector
 from cimest.learning import in_memory_cells as cells
 from cimest.learning.extract import Average, averaged, quantised
-from cimest.learning.in_memory import InMemorySgd, InMemoryUpdate
+from cimest.learning.in_memory import InMemoryUpdate
 from cimest.learning.in_memory_chain import PERIPHERY, Chain
 from cimest.rules import RULES
+from cimest.rules.in_array import InMemorySgd
 from tests.cimest.in_memory_cases import challenging, rule
 
 TOY, TOY_VECTORS, AVERAGING = (20, 20), 100_000, 200

@@ -4,8 +4,9 @@ import numpy as np
 
 from cimest.kernels import in_memory_types as types
 from cimest.learning import in_memory_cells as cells
-from cimest.learning.in_memory import InMemorySgd, InMemoryUpdate
+from cimest.learning.in_memory import InMemoryUpdate
 from cimest.rules import RULES
+from cimest.rules.in_array import InMemorySgd
 from cimest.rules.in_memory import InMemory
 from hwlib.devices import load_device
 

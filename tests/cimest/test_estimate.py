@@ -45,7 +45,10 @@ def test_vgg8_operations():
 def test_the_papers_dataflow_gain_comes_out_of_the_model():
     """12 x between naive and optimised dataflow, momentum 4.2 % (Huang et al. 2022).
 
-    Nobody has published the paper's bit widths and node; with our defaults the model gives 11 to 14 and 3 to 5 %.
+    Nobody has published the paper's bit widths and node; with our defaults the model gives 11 to 14. Momentum reads its
+    average twice, since its scale is known only when all of a layer is there: with sums that go to DRAM once a batch 5
+    to 6 %. Where sums stay on the chip it takes 1 %, since plain descent has to put its gradient aside until the
+    scale is known, which momentum does not.
     """
     rule = {"batch": 200, "rule": {"name": "momentum"}}
     naive, optimised = (
@@ -53,10 +56,16 @@ def test_the_papers_dataflow_gain_comes_out_of_the_model():
         for base in ("naive", "optimised")
     )
     assert 11 < naive / optimised < 14
-    plain = system(
-        vgg8().model_copy(update={"training": experiment(training={**rule, "rule": {"name": "sgd"}}).training})
-    )
-    assert 0.03 < optimised / plain - 1 < 0.05
+    for accumulate, least, most in (("dram_per_batch", 0.05, 0.06), ("on_chip", 0.0, 0.02)):
+        momentum, plain = (
+            system(
+                vgg8(dataflow={"gradient": {"accumulate": accumulate}}).model_copy(
+                    update={"training": experiment(training={**rule, "rule": {"name": name}}).training}
+                )
+            )
+            for name in ("momentum", "sgd")
+        )
+        assert least < momentum / plain - 1 < most
 
 
 @pytest.mark.parametrize("kind", ["flash", "sar"])

@@ -15,9 +15,7 @@ AWARE = {"weight_noise": 0.1, "clip": 2.0}
 
 def tile(device="ideal", changes=None, **chip):
     chip = {"adc": {"kind": "ideal"}, **chip}
-    return AnalogTile(
-        linear("fc", 200, 50), Chip(device=load_device(device, changes), **chip), 3, 0, 0.5, True, 32
-    )
+    return AnalogTile(linear("fc", 200, 50), Chip(device=load_device(device, changes), **chip), 3, 0, 0.5, True, 32)
 
 
 def codes(vectors=5):
@@ -38,7 +36,13 @@ def test_held_weights_are_read_and_cells_come_back():
 
 
 def test_held_weights_have_no_read_noise_of_the_cells():
-    noisy = {"read_noise": {"coefficient": {"form": "polynomial", "coefficients": [0.1]}, "read_time": 1e-6}}
+    noisy = {
+        "read_noise": {
+            "coefficient": {"form": "polynomial", "coefficients": [0.1]},
+            "read_time": 1e-6,
+            "spectrum": "white",
+        }
+    }
     noisy |= {"sources": {**load_device("ideal").sources, "read_noise": "own_choice"}}
     reader, x = tile(changes=noisy), codes()
     assert not np.array_equal(reader.forward(x), reader.forward(x))

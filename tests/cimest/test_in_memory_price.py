@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cimest.learning.in_memory import InMemorySgd
+from cimest.rules.in_array import InMemorySgd
 from cimest.rules.operations import operations
 from tests.cimest.in_memory_cases import rule
 

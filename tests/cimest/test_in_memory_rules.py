@@ -152,11 +152,13 @@ def test_agad_counts_readings_from_the_phase_before():
 def test_mixed_precision_keeps_what_is_not_yet_a_whole_step():
     kind = device("linear", noise=0)
     kind = kind.model_copy(update={"update": kind.update.model_copy(update={"device_to_device": 0.0})})
-    layer = Layer(rule("mixed_precision", vectors=4), kind, (1, 1))
-    one = np.ones((4, 1), np.float32)
-    layer.learn(in_memory, one, -one, 0.1, gain=0.6)  # 4 · 0.6 = 2.4 steps: two are written, 0.4 stays
-    assert layer.visible[0, 0] == pytest.approx(0.2, rel=1e-4)
-    assert layer.state["hidden"][0, 0] == pytest.approx(0.4, abs=1e-5)
+    # 4 · 0.6 = 2.4 steps: two are written, 0.4 stays. 12 bits over ±32 pulses are 64ths: 38 of them for 0.6
+    for bits, stays in ((24, 0.4), (12, 4 * 38 / 64 - 2)):
+        layer = Layer(rule("mixed_precision", vectors=4, bits=bits), kind, (1, 1))
+        one = np.ones((4, 1), np.float32)
+        layer.learn(in_memory, one, -one, 0.1, gain=0.6)
+        assert layer.visible[0, 0] == pytest.approx(0.2, rel=1e-4)
+        assert layer.state["hidden"][0, 0] == pytest.approx(stays, abs=1e-5)
 
 
 def test_only_rules_without_a_gradient_update_in_the_arrays():
@@ -170,8 +172,8 @@ def test_only_rules_without_a_gradient_update_in_the_arrays():
 
 def test_finding_the_balance_points_takes_pulses():
     exact, found = (Layer(rule("tiki_taka_v2", reference=how), challenging()) for how in ("exact", "alternating"))
-    assert exact.update.reference_pulses == 0
-    assert found.update.reference_pulses == 400 * 6 * 5
+    assert exact.rule.reference_pulses_of_a_cell == 0
+    assert found.rule.reference_pulses_of_a_cell == 400
     between = found.update.references[1] - exact.update.references[1]
     # noise of 0.3 steps a pulse around a decay of two steps a pair: below two steps of 0.1
     assert np.median(np.abs(between)) < 0.1

@@ -95,7 +95,7 @@ def test_a_chain_without_noise_follows_the_gradient_of_its_loss():
     # mixed precision writes -gain · gradient in steps: one sample, ideal periphery, against finite differences
     data = bars(train=4)
     train, _ = images(data)
-    made = chain("mixed_precision", sizes=(64, 6, 4), vectors=10_000, periphery=types.IDEAL)
+    made = chain("mixed_precision", sizes=(64, 6, 4), vectors=10_000, bits=24, periphery=types.IDEAL)
     before = [weights.copy() for weights in made.visible]
     made.train(train, data.train_labels, np.array([0]), 0.1)
     for layer, state in enumerate(made.states):

@@ -62,12 +62,13 @@ def normal(*shape, seed=0):
 
 
 def test_codes_without_a_sign_by_hand():
-    # full scale 4 in 256 steps of 1/64: 0.4 steps and less are 0, what is beyond 255 steps is clipped and closed
+    # full scale 4 in 256 steps of 1/64: 0.4 steps and less are 0, what is beyond 255 steps is clipped and closed, and
+    # so is what a rectifier cuts off
     encoder = Encoder(8, signed=False)
     z = np.array([0.0, 0.4, 1.6, 254.7, 300.0], dtype=np.float32) / 64
     codes, step = encoder.forward(z, training=True, measuring=False)
     assert (codes.tolist(), codes.dtype, step) == ([0, 0, 2, 255, 255], np.uint8, 1 / 64)
-    assert encoder.backward(np.ones(5, dtype=np.float32)).tolist() == [1, 1, 1, 1, 0]
+    assert encoder.backward(np.ones(5, dtype=np.float32)).tolist() == [0, 1, 1, 1, 0]
 
 
 def test_codes_with_a_sign_by_hand():

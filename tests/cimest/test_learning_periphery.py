@@ -106,7 +106,7 @@ def test_offsets_are_those_of_converters_not_of_columns():
     assert len(np.unique(offsets)) == 6
     many = periphery.transfer(0.4, 0.0, Address(1, 0, 0), 0, 40, np.arange(100))
     assert np.std(many.offset) == pytest.approx(0.4, rel=4 / np.sqrt(2 * 4000))  # four standard errors
-    assert reader.curves["weight_gradient"] is None
+    assert reader.unit.curves is None
     assert tile(number=1, adc={"offset": 0.4}).curves["forward"].offset[0, 0] != offsets[0, 0]
 
 
@@ -150,7 +150,7 @@ def test_noise_of_the_gradient_unit_adds_the_variances_of_all_conversions():
     """Three blocks, two signs, 8 stored and 7 streamed bits: step² noise² 3 · (4^8 - 1) / 3 · 2 (4^7 - 1) / 3."""
     x, errors = drawn(3, vectors=300), np.random.default_rng(0).integers(-60, 61, (300, 12)).astype(np.int8)
     noisy, quiet = tile(weight_gradient={"adc_noise": 0.5}), tile()
-    difference = noisy._product(x, errors) - quiet._product(x, errors)
+    difference = noisy.unit.gradient(x, errors, 1.0) - quiet.unit.gradient(x, errors, 1.0)
     step = noisy.converters["weight_gradient"].step
     expected = step * 0.5 * np.sqrt(3 * (4**8 - 1) / 3 * 2 * (4**7 - 1) / 3)
     assert difference.std() == pytest.approx(expected, rel=4 / np.sqrt(2 * difference.size))
@@ -168,7 +168,7 @@ def test_a_range_by_design_is_a_fraction_of_the_largest():
 
 
 def test_ideal_converters_read_exact_products():
-    """Nine digits of the largest weight are kept, and the result is single precision: 1e-6 of the largest output."""
+    """Forty products are summed in single precision: 1e-6 of the largest output."""
     reader, x = tile(**EXACT), drawn(1)
     w, delta = reader.weights.astype(float), Errors(drawn(2, signed=True, rows=12), 0.25)
     for found, exact in (
@@ -278,7 +278,7 @@ def test_noise_that_goes_with_the_conductance_feels_the_ratio_of_on_to_off():
 def test_the_ledger_agrees_with_the_cells_and_the_history():
     runner = trainer(epochs=2, chip={"adc": {"bits": 4, "range": 0.05}})
     history = runner.run()
-    entries = runner.ledger.entries()
+    entries = runner.entries()
     assert list(entries) == ["fc1", "fc2"]
     for matrix in runner.model.matrices:
         entry = entries[matrix.layer.name]
@@ -301,4 +301,4 @@ def test_a_crossbar_half_selects():
     matrix.tile.pulse(np.ones(matrix.tile.shape), "nearest")
     runner.ledger.add_update([m.tile.take_counts() for m in runner.model.matrices])
     rows, columns = matrix.tile.shape
-    assert runner.ledger.entries()["fc1"]["half_selected"] == rows * columns * (rows - 1)
+    assert runner.entries()["fc1"]["half_selected"] == rows * columns * (rows - 1)

@@ -50,20 +50,26 @@ def total(result, part, action, layer=None, pass_=None) -> float:
 
 
 def test_a_residual_block_in_the_global_buffer_by_hand():
-    """Each map has 48 values of 8 bits. See `test_stages_of_a_residual_block_by_hand` for what crosses stages."""
-    result, one = priced(RESIDUAL), 48 * 8 / WORD
-    # Forward: the sum reads the branch beside the matrix's own input; normalised values are kept beside the result.
+    """Each map has 48 values of 8 bits, and each rectifier remembers 48 signs.
+
+    See `test_stages_of_a_residual_block_by_hand` for what crosses stages. All images pass the normalisation before any
+    goes on, so that its values are read once for the statistics and once more to be normalised.
+    """
+    result, one, signs = priced(RESIDUAL), 48 * 8 / WORD, 48 / WORD
+    # Forward: the sum reads the branch beside the matrix's own input; what is normalised is kept beside the result.
     assert total(result, "global_buffer", "read", "b", "forward") == 2 * one
-    assert total(result, "global_buffer", "write", "b", "forward") == one
+    assert total(result, "global_buffer", "write", "b", "forward") == one + signs
     scales = 2 * 3 * 16 / WORD
-    assert total(result, "global_buffer", "read", "a", "forward") == one + scales
-    assert total(result, "global_buffer", "write", "a", "forward") == 2 * one
-    # Backward: a reads error and normalised values, writes and reads the error at its matrix, writes that at its input.
-    assert total(result, "global_buffer", "read", "a", "backward") == 3 * one + scales
+    assert total(result, "global_buffer", "read", "a", "forward") == one + one + scales
+    assert total(result, "global_buffer", "write", "a", "forward") == 2 * one + signs
+    # Backward: a reads errors, signs and what was normalised twice, for the sums and for the errors; it writes and
+    # reads the error at its matrix, and writes that at its input.
+    assert total(result, "global_buffer", "read", "a", "backward") == 2 * (2 * one + signs) + one + scales
     assert total(result, "global_buffer", "write", "a", "backward") == 2 * one
     # b passes its error on twice, the stem adds two errors and passes none on.
+    assert total(result, "global_buffer", "read", "b", "backward") == one + signs
     assert total(result, "global_buffer", "write", "b", "backward") == 2 * one
-    assert total(result, "global_buffer", "read", "stem", "backward") == 2 * one
+    assert total(result, "global_buffer", "read", "stem", "backward") == 2 * one + signs
     assert total(result, "global_buffer", "write", "stem", "backward") == one
 
 
@@ -83,14 +89,16 @@ def test_digital_actions_of_a_residual_block_by_hand():
 
 def test_a_residual_block_through_dram_by_hand():
     """Naive: all that crosses a stage is written once and read by each reader; bits without the gradients."""
-    result, one = priced(RESIDUAL, "naive"), 48 * 8
-    assert total(result, "dram", "read", pass_="forward") == 32 * 8 + one + 2 * one + one
-    assert total(result, "dram", "write", pass_="forward") == one + 2 * one + one
+    result, one, signs = priced(RESIDUAL, "naive"), 48 * 8, 48
+    # Read by the stem, by a and again before it normalises, by b beside the branch, and by fc.
+    assert total(result, "dram", "read", pass_="forward") == 32 * 8 + 2 * one + 2 * one + one
+    assert total(result, "dram", "write", pass_="forward") == one + 2 * one + one + 3 * signs
     # Errors: 5 of the loss, one map each at the inputs of fc, b and a, one beside b, and those at the matrices of a
     # and the stem for the weight gradient.
     assert total(result, "dram", "write", pass_="backward") == 5 * 8 + 3 * one + one + 2 * one
-    # Read: those of the loss, by b one map, by a one and its normalised values, by the stem two.
-    assert total(result, "dram", "read", pass_="backward") == 5 * 8 + one + 2 * one + 2 * one
+    # Read: those of the loss, by b one map, by a one and what was normalised, both twice, by the stem two.
+    a = 2 * (2 * one + signs)
+    assert total(result, "dram", "read", pass_="backward") == 5 * 8 + one + signs + a + 2 * one + signs
 
 
 def test_depthwise_layers_by_hand():
@@ -171,6 +179,8 @@ def test_attention_in_rewritable_arrays_by_hand():
     assert total(result, "attention_array", "write_row", pass_="backward") == 2 * (3 + 2 + 3 + 3)
     assert total(result, "attention_adc", "convert", pass_="backward") == 2 * 8 * (6 * 8 + 9 * 14 + 6 * 14 + 6 * 14)
     assert total(result, "attention_shift_add", "shift_add") == total(result, "attention_adc", "convert")
+    # Words that are streamed: 3 queries of 2 values against keys, 3 rows of 3 weights against values.
+    assert total(result, "attention_register", "store", pass_="forward") == 2 * (3 * 2 + 3 * 3)
     assert "attention_lanes" not in result.parts
 
 

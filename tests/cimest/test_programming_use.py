@@ -52,6 +52,15 @@ def experiment(tmp_path):
 
 
 @pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run of that experiment."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "experiment.yaml").write_text(EXPERIMENT)
+    assert main(["run", str(folder / "experiment.yaml"), "--out", str(folder / "run"), "--quiet"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
 def pcm():
     return tabulate(load_device("pcm_mushroom"), (1.0, 86400.0))
 
@@ -275,11 +284,9 @@ def test_program_prints_one_json_value(experiment, capsys):
     assert result["monte_carlo"]["rms"] == pytest.approx(error["rms"]["optimised"], rel=0.01)
 
 
-def test_a_run_is_programmed_and_aged(experiment, tmp_path, capsys, monkeypatch):
+def test_a_run_is_programmed_and_aged(run, capsys, monkeypatch):
     """Weights read from a run test as they did in training; aged ones are tested at every time; files are written."""
     monkeypatch.setattr("cimest.cli.program.FORMATS", ("svg",))
-    run = tmp_path / "run"
-    assert main(["run", str(experiment), "--out", str(run), "--quiet"]) == 0
     trained = from_run(run)
     accuracy = json.loads((run / "result.json").read_text())["accuracy"]["test"]
     assert trained.evaluate(trained.matrices)[1] == pytest.approx(accuracy, abs=1e-12)
@@ -299,11 +306,9 @@ def test_a_run_is_programmed_and_aged(experiment, tmp_path, capsys, monkeypatch)
     assert "only values of programming" in capsys.readouterr().err
 
 
-def test_a_run_takes_other_weights(experiment, tmp_path, capsys):
+def test_a_run_takes_other_weights(run, tmp_path, capsys):
     """Those of a file, if they are of the same layers and sizes: all zero but one, they tell nothing apart."""
-    run, path = tmp_path / "run", tmp_path / "other.npz"
-    assert main(["run", str(experiment), "--out", str(run), "--quiet"]) == 0
-    trained = from_run(run)
+    path, trained = tmp_path / "other.npz", from_run(run)
     zeros = {name: np.zeros_like(matrix) for name, matrix in trained.matrices.items()}
     for matrix in zeros.values():
         matrix[0, 0] = 1e-6
@@ -326,6 +331,20 @@ def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
 def test_a_device_that_cannot_be_programmed_is_refused(experiment, capsys):
     assert main(["program", str(experiment), "--set", "programming.device=rram"]) == 2
     assert "neither programming nor relaxation" in capsys.readouterr().err
+
+
+def test_a_device_is_completed_for_its_price(experiment, tmp_path, capsys):
+    """Fields beside the base, as the reason says that none is priced without them; a wrong one is named."""
+    fields = ", ".join(f"{name}: {value}" for name, value in ELECTRICAL.items())
+    assert (
+        main(["program", str(experiment), "--set", f"programming.device={{base: pcm_mushroom, {fields}}}", "--json"])
+        == 0
+    )
+    cost = json.loads(capsys.readouterr().out)["cost"]["optimised"]
+    assert cost["array"]["write_energy_j"] > 0
+    assert "network" not in cost  # a density is not of any size
+    assert main(["program", str(experiment), "--set", "programming.device={base: pcm_mushroom, pulse_wid: 1}"]) == 2
+    assert "did you mean 'pulse_width'" in capsys.readouterr().err
 
 
 def test_methods_and_an_own_strategy(experiment, pcm, tmp_path):

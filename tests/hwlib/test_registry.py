@@ -103,6 +103,7 @@ EXAMPLES = {
     "momentum_unit": example({"bits": 12}),
     "multiplier": example({"first_bits": 8, "second_bits": 6}),
     "multiply_accumulate": example({"first_bits": 8, "second_bits": 6, "sum_bits": 24}),
+    "operand_register": example({"bits": 8}),
     "outer_product_unit": example({"activation_bits": 8, "error_bits": 6, "sum_bits": 24, "lanes": 16}),
     "pulse_generator": example({"lines": 128, "pulse_width": 50e-9}),
     "pulse_width_driver": example({"lines": 128, "bits": 7, "voltage": 0.5}, {"drive": {"active_lines": 64}}),

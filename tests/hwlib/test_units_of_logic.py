@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 
 from hwlib.components import COMPONENTS
 from hwlib.components.adder_tree import Accumulator, Adder
-from hwlib.components.assembly import Assembly
+from hwlib.components.assembly import Assembly, Gates
 from hwlib.components.buffers import SramBuffer
 from hwlib.components.comparator import DigitalComparator
+from hwlib.components.interconnect import Bus
 from hwlib.components.lookup_table import LookupTable
 from hwlib.components.lstm import LstmGates
 from hwlib.components.momentum import MomentumMultiplierUnit, MomentumUnit
 from hwlib.components.multiplier import Multiplier, MultiplyAccumulate
+from hwlib.components.operand_register import OperandRegister
 from hwlib.components.outer_product import OuterProductUnit
 from hwlib.components.random_numbers import RandomGenerator, StochasticPulseGenerator
 from hwlib.components.registers import Register
 from hwlib.components.softmax import Softmax
 from hwlib.components.tiki_taka import TransferUnit
 from hwlib.technology import load_technology
-from hwlib.technology.gates import nand
+from hwlib.technology.gates import inverter, nand, transmission_gate
 from hwlib.technology.logic import logic, path_delay
 from tests.hwlib.test_registry import instance
 
@@ -157,7 +159,42 @@ def test_outer_product_pays_for_what_is_executed():
     full, skipped = unit.accumulate(TECH), unit.accumulate(TECH, executed=0.0)
     stored = Register(14).store(TECH).energy
     assert full.energy - skipped.energy == pytest.approx(16 * (lane.energy + stored))
-    # detecting zeros, 28 gates a lane of which a quarter rise, costs less than a fiftieth of a product
-    assert skipped.energy == pytest.approx(16 * logic(TECH, 7, 0).energy)
-    assert skipped.energy < full.energy / 50
+    # a skipped product still detects zeros, 28 gates a lane of which a quarter rise, and brings the operands over
+    # the side of the square of lanes: 4 activations of 8 bits for its rows, 4 errors of 6 bits for its columns
+    lanes = 16 * (MultiplyAccumulate(8, 6, 24).area(TECH) + Register(14).area(TECH) + Gates(28, 8).area(TECH))
+    wires = Bus(np.sqrt(lanes), 4 * 8 + 4 * 6)
+    assert skipped.energy == pytest.approx(16 * logic(TECH, 7, 0).energy + wires.transfer(TECH).energy)
+    assert unit.area(TECH) == pytest.approx(lanes + wires.area(TECH))
     assert full.latency == skipped.latency
+    # operands follow one another over the wires: only the lane itself holds up the next product
+    assert unit.cycle_time(TECH) == pytest.approx(full.latency - wires.transfer(TECH).latency)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 16])
+def test_operand_register_by_hand(bits):
+    """A counter steps through a whole period: each change of its bit j moves all multiplexers of level j."""
+    unit, gate, out = OperandRegister(bits), transmission_gate(TECH), inverter(TECH)
+    levels = int(np.log2(bits))
+    assert unit.area(TECH) == pytest.approx(
+        Register(bits).area(TECH) + (bits - 1) * 2 * gate.area + out.area  # each multiplexer has two pass gates
+    )
+    assert unit.store(TECH) == Register(bits).store(TECH)
+    energy, wire = 0.0, TECH.wire_capacitance * np.sqrt(unit.area(TECH))
+    for count in range(bits):
+        for level in range(levels):
+            if (count ^ (count + 1)) >> level & 1:
+                # one wire of the pair rises, with its gates; outputs rise in a quarter of the changes
+                moved = gate.input_capacitance + 3 * gate.output_capacitance / 4
+                energy += (2**level * moved + wire) * TECH.vdd**2
+        energy += (out.input_capacitance + out.output_capacitance) / 4 * TECH.vdd**2
+    assert unit.select(TECH).energy == pytest.approx(energy / bits)
+
+
+def test_selecting_bits_is_cheaper_than_shifting_the_word():
+    """A shift register clocks all flip-flops for each bit: that is what the tree of multiplexers saves."""
+    bits = np.array([2, 4, 8, 16])
+    assert np.all(OperandRegister(bits).select(TECH).energy < Register(bits).store(TECH).energy / 2)
+    # a word of one bit has nothing to select from: its output inverter alone works
+    out = inverter(TECH)
+    only = (out.input_capacitance + out.output_capacitance) / 4 * TECH.vdd**2
+    assert OperandRegister(1).select(TECH).energy == pytest.approx(only)

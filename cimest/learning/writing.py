@@ -1,0 +1,85 @@
+"""How a tile's rows are written: pulses at the cells of all weights, verified writes, and refreshes of pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cimest.kernels import backend
+from cimest.kernels.random import ROUNDING
+from cimest.kernels.types import PulseCounts
+
+if TYPE_CHECKING:
+    from cimest.learning.tile import AnalogTile
+
+FULL, EMPTY = 0.75, 0.25
+"""Fractions of the range that the larger and the smaller cell of a pair exceed when it is refreshed."""
+
+ROUNDS_MAX = 8
+"""Writes of a row after which its controller gives up, be there cells that do not move (our choice)."""
+
+
+def write(tile: AnalogTile, amount: np.ndarray, rounding: str) -> PulseCounts:
+    """Pulses at every weight; see `AnalogTile.pulse`."""
+    verified = tile.chip.write.verify == "row"
+    if rounding == "stochastic" and (verified or (tile.pair and not tile.one_sided)):  # once for all cells and rounds
+        address = tile.address._replace(step=tile.time)
+        amount, rounding = np.floor(amount + backend().uniform(address, ROUNDING, tile.shape)), "nearest"
+    if tile.one_sided:
+        wanted = [np.maximum(amount, 0), np.maximum(-amount, 0)]
+    else:
+        wanted = [amount, -amount] if tile.pair else [amount]
+    if verified:
+        return _verified(tile, wanted)
+    return tile.fire(wanted, rounding)
+
+
+def _verified(tile: AnalogTile, wanted: list[np.ndarray]) -> PulseCounts:
+    """Pulses, and those of the rounds after, until each row reads within half a step of what it should hold.
+
+    Rows are read by the forward converter before the first write and after each. A cell should then hold what was read
+    plus so many steps of a typical cell in the middle of its range. Cells of a one-sided pair that have gone too far
+    stay there.
+    """
+    step = 1 / tile.pulses_per_cell
+    targets = [before + np.rint(amount) * step for before, amount in zip(_read(tile), wanted, strict=True)]
+    targets = [np.clip(target, -1, 1) for target in targets]
+    counts, amounts = PulseCounts.none(*tile.counts.longest_up.shape), wanted
+    for number in range(ROUNDS_MAX):
+        update = tile.fire(amounts, "nearest")
+        rows = int(np.count_nonzero((update.longest_up > 0) | (update.longest_down > 0)))
+        counts += update
+        tile.row_writes += rows
+        if number == 0:
+            tile.rows_written += rows
+            touched = [np.rint(amount) != 0 for amount in wanted]
+        amounts = [
+            np.where(cells, np.rint((target - now) / step), 0)
+            for cells, target, now in zip(touched, targets, _read(tile), strict=True)
+        ]
+        if tile.one_sided:
+            amounts = [np.maximum(amount, 0) for amount in amounts]
+        if not any(amount.any() for amount in amounts):
+            break
+    return counts
+
+
+def refresh(tile: AnalogTile) -> PulseCounts:
+    """Write pairs anew whose larger cell is full and whose smaller one is not empty, as in rasch2021toolkit.
+
+    Each cell is read by the forward converter; both are reset by one pulse; the difference goes to one of them in
+    pulses of the typical step, unverified.
+    """
+    read = [(1 + now) / 2 for now in _read(tile)]
+    chosen = (np.maximum(*read) > FULL) & (np.minimum(*read) > EMPTY)
+    tile.refreshed += int(np.count_nonzero(chosen))
+    update = tile.cells[0].reset(chosen).beside(tile.cells[1].reset(chosen))
+    difference = np.where(chosen, read[0] - read[1], 0) * tile.chip.device.states
+    return update + tile.fire([np.maximum(difference, 0), np.maximum(-difference, 0)], "nearest")
+
+
+def _read(tile: AnalogTile) -> list[np.ndarray]:
+    """Each cell as the forward converter reads it when its row is on alone: its range is that of a typical cell."""
+    levels = 2**tile.chip.adc.bits - 1
+    return [2 * np.rint(np.clip((1 + cells.visible) / 2, 0, 1) * levels) / levels - 1 for cells in tile.cells]
