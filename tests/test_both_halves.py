@@ -68,7 +68,7 @@ def test_conversions_agree(name, dataflow, mapping, signs):
     {}, {"encoding": "differential_pair"}, {"encoding": "differential_pair", "pair_update": "push_pull"},
 ])  # fmt: skip
 def test_pulses_agree(array, verify):
-    """Pulses at all cells in two updates are those that the priced row writes deliver, refreshes and rounds included."""
+    """Pulses at all cells in two updates are those that the priced row writes deliver, refreshes, rounds and all."""
     chip = {"array": {"rows": 48, "columns": 20, "refresh_every": 1, **array}, "write": {"verify": verify}}
     rate = {"learning_rate": {"start": 0.5}}
     exp = experiment(NETWORKS["mlp"], chip=chip, training={"batch": BATCH, "epochs": 2, **rate})

@@ -11,8 +11,13 @@ PIECE = 512
 """Vectors of a call of BLAS: enough for its full speed, and few enough that products of 8-bit numbers, at most
 255 · 127, sum to less than 2^24."""
 
-STRIP = 1 << 19
+STRIP = 1 << 20
 """Entries of a gradient that are summed together: few enough to stay close to the processor."""
+
+
+def even(items: int, most: int) -> int:
+    """Size of equal parts of at most so many items."""
+    return -(-items // max(1, -(-items // most)))
 
 
 def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -20,7 +25,7 @@ def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     single_blas()
     y = np.empty((len(x), weights.shape[1]), dtype=np.float32)
     piece = int(np.clip(weights.size // PIECE, PIECE, 4 * PIECE))  # large weights are seldom to be fetched again
-    piece = -(-len(x) // max(1, -(-len(x) // piece)))
+    piece = even(len(x), piece)
 
     def work(first: int, last: int) -> None:
         driven = np.empty((min(piece, last - first), x.shape[1]), dtype=np.float32)
@@ -41,7 +46,7 @@ def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndar
     single_blas()
     gradient = np.empty((x.shape[1], errors.shape[1]), dtype=np.float32)
     means, sums = column_sums(x) / len(x), column_sums(errors)
-    strip = max(1, STRIP // len(sums))
+    strip = even(len(means), max(1, STRIP // len(sums)))
 
     def work(first: int, last: int) -> None:
         rows = min(strip, last - first)

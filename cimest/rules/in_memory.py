@@ -37,8 +37,8 @@ WORD = 8
 BUFFER_BITS = 12
 """Default word of a digital matrix (our choice). Measured on 5 000 MNIST digits with 20 and 200 states: mixed
 precision, whose word also holds whole pulses, loses up to all of its accuracy at 8 and 10 bits and nothing at 12. The
-others lose nothing at 8, the width of rasch2024fast; but layers of few inputs have small rates: on the toy problem of 20
-by 20 weights the error of Tiki-Taka v2 at a learning rate of 0.01 is 0.083 at 8 bits, 0.059 at 12 and 0.060 at 24."""
+others lose nothing at 8, the width of rasch2024fast; but layers of few inputs have small rates: on the toy problem of
+20 by 20 weights the error of Tiki-Taka v2 at a learning rate of 0.01 is 0.083 at 8 bits, 0.059 at 12, 0.060 at 24."""
 
 STRENGTHS = 0.03, 1.0
 """Least and largest automatic strength."""
