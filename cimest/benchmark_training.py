@@ -97,13 +97,13 @@ def training() -> Iterator[Row]:
         taken, _, _ = step_time(IDEAL, BATCH, REPEATS)
         name, beside = "VGG-8 step without ADC, batch 50 [images/s]", "its products by sgemm"
         yield at_least(name, BATCH / taken, BATCH / products, beside, 0.8)
-        taken, alone, one = step_time({}, BATCH)
+        taken, alone, one = step_time({}, BATCH, 2)
         yield at_least("VGG-8 step with ADC, batch 50 [images/s]", BATCH / taken, BATCH / products, beside, 1 / RIVAL)
         memory = peak_memory()
         known = "NeuroSim's wrapper, batch 200, recorded"
         yield Row("peak memory of both [GB]", memory, 7.7, known, "figure < 2", memory < 2)
         compiled.set_threads(2)
-        _, together, two = step_time({}, BATCH)
+        _, together, two = step_time({}, BATCH, 2)
         yield at_least("two threads, times faster than one", alone / together, 2.0, "two cores, if idle", 0.8)
         same = all(
             np.array_equal(a.tile.weights, b.tile.weights)

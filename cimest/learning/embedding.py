@@ -10,9 +10,13 @@ from cimest.learning.codes import Signal, values
 from cimest.learning.layers import Part, State, descend
 from cimest.network import Embedding, PlaceEmbedding
 
+FIRST_RANGE = 0.5
+"""First values are uniform within ± this share of full scale (our choice: beside smaller ones, the state of
+a recurrent layer drowns them at first)."""
+
 
 class Table(Part):
-    """Vectors that are looked up; their values start and stay within the range of the weights on the arrays.
+    """Vectors that are looked up; their values start within half of full scale, and stay within it.
 
     Parameters
     ----------
@@ -20,13 +24,11 @@ class Table(Part):
         Number and length of the vectors.
     seed, number : int
         Of the run, and of this table: a number that no tile and no other table has.
-    initial_range : float
-        First values are uniform within ± this; they are kept within ±1.
     """
 
-    def __init__(self, rows: int, width: int, seed: int, number: int, initial_range: float):
+    def __init__(self, rows: int, width: int, seed: int, number: int):
         start = 2 * uniform(Address(seed, 0, number), START, (rows, width)) - np.float32(1)
-        self.vectors = start * np.float32(initial_range)
+        self.vectors = start * np.float32(FIRST_RANGE)
 
     def state(self) -> State:
         """All that the next batch depends on."""
@@ -44,8 +46,8 @@ class EmbeddingPart(Table):
     would else decide the step of all (our choice).
     """
 
-    def __init__(self, layer: Embedding, seed: int, number: int, initial_range: float):
-        super().__init__(layer.vocabulary, layer.width, seed, number, initial_range)
+    def __init__(self, layer: Embedding, seed: int, number: int):
+        super().__init__(layer.vocabulary, layer.width, seed, number)
 
     def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
         """Look up."""
@@ -72,9 +74,9 @@ class EmbeddingPart(Table):
 class PlaceEmbeddingPart(Table):
     """The vector of each place of a sequence is added."""
 
-    def __init__(self, layer: PlaceEmbedding, seed: int, number: int, initial_range: float):
+    def __init__(self, layer: PlaceEmbedding, seed: int, number: int):
         width, places, _ = layer.input
-        super().__init__(places, width, seed, number, initial_range)
+        super().__init__(places, width, seed, number)
 
     def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
         """The sum."""

@@ -101,8 +101,7 @@ class Model:
                 self.parts[layer.name] = part
             elif isinstance(layer, Embedding | PlaceEmbedding):
                 kind: Any = EmbeddingPart if isinstance(layer, Embedding) else PlaceEmbeddingPart
-                number, start = len(network.matrices) + tables, experiment.training.initial_range
-                self.parts[layer.name] = kind(layer, experiment.seed, number, start)
+                self.parts[layer.name] = kind(layer, experiment.seed, len(network.matrices) + tables)
                 tables += 1
             elif isinstance(layer, Activation) and layer.kind == "relu" and layer.name in read:
                 self.parts[layer.name] = PassPart()

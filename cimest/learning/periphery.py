@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from cimest.config.schema import Adc, WeightGradient
@@ -11,6 +9,7 @@ from cimest.kernels import backend
 from cimest.kernels.converters import Transfer
 from cimest.kernels.converters_compiled import gradient_by, mvm_by
 from cimest.kernels.random import DEVICE, normal, uniform
+from cimest.kernels.reference import by_edges
 from cimest.kernels.types import Address, Quantiser
 from cimest.learning import converter
 from cimest.mapping.operands import Operand
@@ -169,25 +168,36 @@ def gradient(
     bits : pair of int
         Of the inputs, and of the errors' magnitudes.
     """
-    channels = x.shape[1] // len(edges_by_position)
     words, top = patterns(x, bits[0]), bits[0] - 1
     signed = x.dtype == np.int8
+    if curves is not None:
+        significance = 2.0 ** np.arange(bits[0]) * np.where((np.arange(bits[0]) == top) & signed, -1, 1)
+        return _gradient_by(words, errors, edges_by_position, quantiser, curves, significance, bits[1])
+    kernel = backend().weight_gradient
+    if not signed:
+        return kernel(words, errors, edges_by_position, quantiser)
+    lower, clipped = kernel(words & np.uint8(2**top - 1), errors, edges_by_position, quantiser)
+    sign, more = kernel(words >> np.uint8(top), errors, edges_by_position, quantiser)
+    return lower - np.float32(2**top) * sign, clipped + more
+
+
+def _gradient_by(
+    words: np.ndarray,
+    errors: np.ndarray,
+    edges_by_position: list[np.ndarray],
+    quantiser: Quantiser,
+    curves: Transfer,
+    significance: np.ndarray,
+    error_bits: int,
+) -> tuple[np.ndarray, int]:
+    """`gradient` by converters with errors of their own."""
+    channels, bits = words.shape[1] // len(edges_by_position), len(significance)
     parts, clipped = [], 0
-    for same, group in groupby(enumerate(edges_by_position), key=lambda entry: entry[1].tobytes()):
-        members = [number for number, _ in group]
-        stored = np.ascontiguousarray(words[:, members[0] * channels : (members[-1] + 1) * channels])
-        edges = np.frombuffer(same, dtype=np.int64)
-        if curves is not None:
-            each = (np.tile(entry.reshape(channels, bits[0]).T, len(members)) for entry in curves)
-            own = Transfer(*(np.ascontiguousarray(entry) for entry in each))
-            significance = 2.0 ** np.arange(bits[0]) * np.where((np.arange(bits[0]) == top) & signed, -1, 1)
-            part, count = gradient_by(stored, errors, edges, quantiser, own, significance, bits[1])
-        elif signed:
-            lower, count = backend().weight_gradient(stored & np.uint8(2**top - 1), errors, edges, quantiser)
-            sign, more = backend().weight_gradient(stored >> np.uint8(top), errors, edges, quantiser)
-            part, count = lower - np.float32(2**top) * sign, count + more
-        else:
-            part, count = backend().weight_gradient(stored, errors, edges, quantiser)
+    for columns, edges in by_edges(words.shape[1], edges_by_position):
+        positions = (columns.stop - columns.start) // channels
+        own = Transfer(*(np.ascontiguousarray(np.tile(entry.reshape(channels, bits).T, positions)) for entry in curves))
+        stored = np.ascontiguousarray(words[:, columns])
+        part, count = gradient_by(stored, errors, edges, quantiser, own, significance, error_bits)
         parts.append(part)
         clipped += count
     return np.concatenate(parts), clipped

@@ -25,9 +25,9 @@ HERE = Path(__file__).parent
 
 TRAININGS = {
     "plain": (),
-    "aware": ("training.weight_noise=0.04", "training.clip=2.5"),
+    "aware": ("training.weight_noise=0.05", "training.clip=2.5"),
 }
-"""Changes to the training: noise of 4 % of the largest weight, and weights clipped at 2.5 standard deviations."""
+"""Changes to the training: noise of 5 % of the largest weight, and weights clipped at 2.5 standard deviations."""
 TITLES = {"plain": "trained plainly", "aware": "trained with weight noise, clipped"}
 WAYS = ("most_first", "naive", "optimised", "clipped")
 

@@ -158,7 +158,7 @@ DIGITAL = {
     "add": lambda: (AddPart(), 3),
     "batch_normalisation": lambda: (NormalisePart(Normalise("n", MAPS, "batch")), 1),
     "layer_normalisation": lambda: (NormalisePart(Normalise("n", MAPS, "layer")), 1),
-    "places": lambda: (PlaceEmbeddingPart(PlaceEmbedding("e", (4, 6, 1)), 0, 0, 0.5), 1),
+    "places": lambda: (PlaceEmbeddingPart(PlaceEmbedding("e", (4, 6, 1)), 0, 0), 1),
     "attention": lambda: (AttentionPart(Attention("t", (12, 6, 1), heads=2)), 1),
     "causal_attention": lambda: (AttentionPart(Attention("t", (12, 6, 1), heads=2, causal=True)), 1),
 }
@@ -237,7 +237,7 @@ def test_running_statistics_follow_a_change_of_scale():
 
 
 def test_only_tokens_in_the_batch_learn():
-    part = EmbeddingPart(Embedding("e", (1, 3, 1), vocabulary=6, width=4), seed=0, number=0, initial_range=0.5)
+    part = EmbeddingPart(Embedding("e", (1, 3, 1), vocabulary=6, width=4), seed=0, number=0)
     assert 0.4 < np.abs(part.vectors).max() <= 0.5  # of 24 uniform numbers
     tokens = np.array([[0, 2, 2], [5, 2, 0]]).reshape(2, 1, 3, 1).transpose(0, 2, 3, 1)
     out = part.forward(tokens, training=True)
