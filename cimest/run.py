@@ -12,7 +12,7 @@ from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.config.loader import defaults_taken, resolved
 from cimest.config.schema import Chip
-from cimest.dataflow import Design, conflicts, resolve, training_step
+from cimest.dataflow import Design, Schedule, conflicts, resolve, training_step
 from cimest.dataflow.accelerator import accelerator
 from cimest.dataflow.neurosim import idle_tiles
 from cimest.dataflow.transfer import row_reads
@@ -85,13 +85,15 @@ def build_trainer(experiment: Experiment) -> Trainer:
     schedule = resolve(experiment.dataflow)
     stored_once = schedule.operand_writes == "once"
     network, waited = build_network(experiment), batch_time(experiment)
-    design = Design(network, experiment.chip, place(network, experiment.chip), schedule, experiment.training.batch, {})
-    return Trainer(experiment, network, data, shares_arrays(design), stored_once, waited)
+    return Trainer(experiment, network, data, shares_arrays(network, schedule), stored_once, waited)
 
 
-def shares_arrays(design: Design) -> dict[str, bool]:
-    """Whether images share arrays of the weight-gradient unit, for each layer with weights."""
-    return {placement.layer.name: bool(design.stacked(placement)) for placement in design.plan.placements}
+def shares_arrays(network: Network, schedule: Schedule) -> dict[str, bool]:
+    """Whether images share arrays of the weight-gradient unit, for each layer with weights; see `Design.stacked`."""
+    if schedule.loop_order == "split":
+        first = schedule.image_layers or 0
+        return {layer.name: number >= first for number, layer in enumerate(network.matrices)}
+    return {layer.name: schedule.stacked for layer in network.matrices}
 
 
 def use_threads(count: int) -> None:

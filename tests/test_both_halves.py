@@ -41,7 +41,9 @@ def test_conversions_agree(name, dataflow, mapping, signs):
     schedule = resolve(exp.dataflow)
     priced = price_experiment(exp)
     data = Data(images, labels, images[:0], labels[:0])
-    trainer = Trainer(exp, priced.network, data, shares_arrays(priced.design), schedule.operand_writes == "once")
+    trainer = Trainer(
+        exp, priced.network, data, shares_arrays(priced.network, schedule), schedule.operand_writes == "once"
+    )
     converted = {}
     for matrix in trainer.model.matrices:
         count = matrix.tile.count

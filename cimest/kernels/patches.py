@@ -44,8 +44,8 @@ def _gather(maps, samples, shape, kernel, stride, pad, out_height, out_width, pa
 
 
 @compiled
-def _scatter(patches, samples, shape, kernel, stride, pad, out_height, out_width, maps):
-    """Add rows of kernels to their places in the maps."""
+def _scatter(patches, samples, shape, kernel, stride, pad, out_height, out_width, factor, maps):
+    """Add rows of kernels, times a factor, to their places in the maps."""
     height, width, channels = shape
     long, source = kernel * channels, np.uint64(0)
     for sample in range(samples):
@@ -55,7 +55,7 @@ def _scatter(patches, samples, shape, kernel, stride, pad, out_height, out_width
                     target, first, count = _runs(kernel, stride, pad, shape, x, y, row)
                     start = np.uint64(sample * height * width * channels + target)
                     for i in range(np.uint64(count)):
-                        maps[start + i] += patches[source + np.uint64(first) + i]
+                        maps[start + i] += factor * patches[source + np.uint64(first) + i]
                     source += np.uint64(long)
 
 
@@ -108,15 +108,15 @@ def col2im(columns: np.ndarray, layer: Conv) -> np.ndarray:
     return maps
 
 
-def add_columns(maps: np.ndarray, columns: np.ndarray, layer: Conv) -> None:
-    """Add to maps what `col2im` makes of columns."""
+def add_columns(maps: np.ndarray, columns: np.ndarray, layer: Conv, factor: float = 1.0) -> None:
+    """Add to maps what `col2im` makes of columns, times a power of two."""
     if layer.kernel == 1 and layer.input[1:] == (1, 1):
-        maps += columns.reshape(maps.shape)
+        maps += columns.reshape(maps.shape) * maps.dtype.type(factor)
         return
     patches = np.ascontiguousarray(columns)
 
     def work(first: int, last: int) -> None:
         part = patches[first * layer.positions : last * layer.positions].reshape(-1)
-        _scatter(part, last - first, *_geometry(layer), maps[first:last].reshape(-1))
+        _scatter(part, last - first, *_geometry(layer), maps.dtype.type(factor), maps[first:last].reshape(-1))
 
     shared(work, len(maps))

@@ -52,22 +52,25 @@ class Centring:
         self.adapts = False
         self.followers: list[Any] = []
 
-    def follow(self, y: np.ndarray) -> None:
-        """Take the means of a batch into the running ones; the first batch's are taken as they are."""
+    def follow(self, y: np.ndarray, unit: float = 1.0) -> None:
+        """Take the means of a batch into the running ones; the first batch's are taken as they are.
+
+        Outputs count in units of a power of two.
+        """
         self.batches += 1
         if not self.centred:
             return
-        latest = (column_sums(y) / len(y)).astype(np.float32)
+        latest = (column_sums(y) * unit / len(y)).astype(np.float32)
         if self.batches == 1:
             self.mean = latest
         self.mean = self.mean + np.float32(1 - MEAN_MEMORY) * (latest - self.mean)
 
-    def apply(self, y: np.ndarray, mean: np.ndarray, measuring: bool) -> None:
+    def apply(self, y: np.ndarray, mean: np.ndarray, measuring: bool, unit: float = 1.0) -> None:
         """Centre and scale outputs (vectors, channels) in place; measuring follows their size."""
         if measuring:
-            self._adjust(mean_square(y - mean) ** 0.5)
+            self._adjust(mean_square(y * np.float32(unit) - mean) ** 0.5)
         offset = mean * np.float32(-self.scale)
-        shift(y, self.scale, offset if self.offset is None else offset + self.offset)
+        shift(y, self.scale * unit, offset if self.offset is None else offset + self.offset)
 
     def _adjust(self, size: float) -> None:
         """Choose the shift for outputs of that root mean square; later only if that is off by a factor of two.
@@ -142,15 +145,14 @@ class Matrix(WeightedPart):
         assert isinstance(signal, Codes), "a model encodes what arrays read"
         x = im2col(signal.codes, self.layer)
         y = np.ascontiguousarray(self.tile.forward(x))
-        y *= np.float32(signal.step)
         centring = self.centring
         mean = centring.mean
         if training:
             self.x = x
             first = centring.batches == 0
-            centring.follow(y)
+            centring.follow(y, signal.step)
             mean = centring.mean if first else mean
-        centring.apply(y, mean, self.tile.measuring and training)
+        centring.apply(y, mean, self.tile.measuring and training, signal.step)
         return y.reshape(len(signal.codes), *self.layer.output[1:], self.layer.fan_out)
 
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -160,8 +162,8 @@ class Matrix(WeightedPart):
             return ()
         layer, channels = self.layer, self.layer.input[0]
         maps = np.zeros((len(error), *layer.input[1:], channels), dtype=np.float32)
+        factor = self.delta.scale * self.centring.scale
         samples = max(1, PIECE // (layer.positions * layer.kernel_positions * channels))
         for number, piece in enumerate(self.tile.backward_by(samples * layer.positions, self.delta)):
-            add_columns(maps[number * samples : (number + 1) * samples], piece, layer)
-        maps *= np.float32(self.delta.scale * self.centring.scale)
+            add_columns(maps[number * samples : (number + 1) * samples], piece, layer, factor)
         return (maps,)

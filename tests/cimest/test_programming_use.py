@@ -306,8 +306,9 @@ def test_a_run_is_programmed_and_aged(run, capsys, monkeypatch):
     assert "only values of programming" in capsys.readouterr().err
 
 
-def test_a_run_takes_other_weights(run, tmp_path, capsys):
+def test_a_run_takes_other_weights(run, tmp_path, capsys, monkeypatch):
     """Those of a file, if they are of the same layers and sizes: all zero but one, they tell nothing apart."""
+    monkeypatch.setattr("cimest.cli.program.FORMATS", ("svg",))
     path, trained = tmp_path / "other.npz", from_run(run)
     zeros = {name: np.zeros_like(matrix) for name, matrix in trained.matrices.items()}
     for matrix in zeros.values():
