@@ -92,7 +92,7 @@ def shares_arrays(network: Network, schedule: Schedule) -> dict[str, bool]:
     """Whether images share arrays of the weight-gradient unit, for each layer with weights; see `Design.stacked`."""
     if schedule.loop_order == "split":
         first = schedule.image_layers or 0
-        return {layer.name: number >= first for number, layer in enumerate(network.matrices)}
+        return {layer.name: bool(number >= first) for number, layer in enumerate(network.matrices)}
     return {layer.name: schedule.stacked for layer in network.matrices}
 
 
