@@ -1,10 +1,11 @@
-"""Which training rule copes with which device: accuracy, writes and energy, each rule with an equal step-size search.
+"""Which training rule copes with which device and converter: accuracy, writes and energy, each with its own step size.
 
     python examples/momentum/study.py mlp --cifar FOLDER --out runs/momentum
 
 For every device and rule the step size is chosen on 5 000 training images that are held out, from the same number of
-candidates; then three seeds train on all of them and are tested on the test images. Trainings are kept by content in
-`OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds or devices adds to it.
+candidates, with exact converters; then three seeds train on all of them and are tested on the test images. Trainings
+are kept by content in `OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds, devices
+or converters adds to it. `--search-set dataset.train=10000` makes the search of a large network cheaper.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from cimest.run import price_experiment, training_samples
 HERE = Path(__file__).parent
 HELD_OUT = 5000
 
+EXACT = "chip.backward_adc={kind: ideal}"
 LABEL = "chip.device.update={{law: nonlinearity_label, up: {0}, down: -{1}}}"
 DEVICES = {
     "ideal": ("chip.device=ideal",),
@@ -49,11 +51,19 @@ DEVICES = {
 RULES = {
     "sgd": "{name: sgd}",
     "momentum": "{name: momentum}",
+    "momentum, gamma 0.99": "{name: momentum, gamma: 0.99}",
     "momentum, max, nearest": "{name: momentum, normalise: max, rounding: nearest}",
     "error feedback": "{name: error_feedback}",
     "momentum + error feedback": "{name: error_feedback, gamma: 0.9}",
 }
-PUBLISHED, TOGETHER = "momentum, max, nearest", "momentum + error feedback"
+CONVERTERS = {
+    "exact": (),
+    **{f"forward {bits} bits": (f"chip.adc={{kind: sar, bits: {bits}}}", EXACT) for bits in (6, 5, 4)},
+    **{f"backward {bits} bits": (f"chip.backward_adc={{kind: sar, bits: {bits}}}",) for bits in (6, 5, 4)},
+}
+"""Changes to the converters, which are exact in the experiment file."""
+
+PUBLISHED = "momentum, max, nearest"
 RATES = (0.002, 0.0032, 0.005, 0.008, 0.0125, 0.02, 0.03, 0.05, 0.08)
 SCALED = {PUBLISHED: 16.0}
 """Factors on the candidates: rounding to the nearest pulse fires none below half a pulse of the largest average."""
@@ -61,16 +71,18 @@ SCALED = {PUBLISHED: 16.0}
 
 @dataclass(frozen=True)
 class Cell:
-    """One rule on one device."""
+    """One rule on one device with one kind of converters."""
 
     device: str
     rule: str
+    converter: str = "exact"
 
     def experiment(self, base: Path, changes: Iterable[str], rate: float, validation: bool) -> Experiment:
         """With a step size; tested on held-out training images, or on the test images."""
         of_its_own = (
             *changes,
             *DEVICES[self.device],
+            *CONVERTERS[self.converter],
             f"training.rule={RULES[self.rule]}",
             f"training.learning_rate.start={rate * SCALED.get(self.rule, 1.0)}",
         )
@@ -101,13 +113,15 @@ class Outcome:
     share: float
 
 
-def search(trainings: Trainings, cells: list[Cell], base: Path, changes: list[str]) -> dict[Cell, float]:
+def search(
+    trainings: Trainings, cells: list[Cell], base: Path, changes: list[str], rates: Iterable[float]
+) -> dict[Cell, float]:
     """The step size of each cell that is best on the held-out images."""
-    candidates = {cell: {rate: cell.experiment(base, changes, rate, True) for rate in RATES} for cell in cells}
+    candidates = {cell: {rate: cell.experiment(base, changes, rate, True) for rate in rates} for cell in cells}
     trainings.run(one for rates in candidates.values() for one in rates.values())
     return {
-        cell: max(rates, key=lambda rate, rates=rates: trainings.accuracy(rates[rate])[0])
-        for cell, rates in candidates.items()
+        cell: max(tried, key=lambda rate, tried=tried: trainings.accuracy(tried[rate])[0])
+        for cell, tried in candidates.items()
     }
 
 
@@ -149,14 +163,29 @@ def plain(experiment: Experiment) -> Experiment:
 
 def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
     """Print and write all outcomes, with the gap to the best rule on the ideal device."""
-    ideal = max(one.accuracy for cell, one in outcomes.items() if cell.device == "ideal")
-    columns = ["device", "rule", "step", "accuracy %", "±", "gap", "cells written %", "training mJ", "rule's share %"]
+    ideal = max(
+        (one.accuracy for cell, one in outcomes.items() if cell.device == "ideal" and cell.converter == "exact"),
+        default=float("nan"),
+    )
+    columns = [
+        "device",
+        "rule",
+        "converters",
+        "step",
+        "accuracy %",
+        "±",
+        "gap",
+        "cells written %",
+        "training mJ",
+        "rule's share %",
+    ]
     shown = Table(*columns)
     with (out / "study.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for cell, one in outcomes.items():
-            row: list[Any] = [cell.device, cell.rule, f"{one.rate * SCALED.get(cell.rule, 1):g}", f"{one.accuracy:.2f}"]
+            row: list[Any] = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}"]
+            row += [f"{one.accuracy:.2f}"]
             row += [f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
             row += [f"{1e3 * one.energy:.2f}", f"{one.share:.1f}"]
             writer.writerow(row)
@@ -166,10 +195,12 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
 
 def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
     """Accuracy against energy of the training: a colour for each rule, a mark for each device."""
-    colours = dict(zip(RULES, ("#999999", "#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
+    colours = dict(zip(RULES, ("#999999", "#0072B2", "#F0E442", "#56B4E9", "#D55E00", "#009E73"), strict=True))
     marks = dict(zip(DEVICES, "osD^v<>", strict=True))
     drawing, ((axes,),) = figure_of(DOUBLE, 0.6 * DOUBLE)
     for cell, one in outcomes.items():
+        if cell.converter != "exact":
+            continue
         look = {
             "color": colours[cell.rule],
             "markerfacecolor": "none" if cell.device == "ideal" else colours[cell.rule],
@@ -187,6 +218,15 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
         drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
 
 
+def chosen(names: str | None, known: Iterable[str], what: str) -> list[str]:
+    """Names of an option; all if it is not given."""
+    given = [name.strip() for name in names.split(";")] if names else list(known)
+    for name in given:
+        if name not in known:
+            raise click.BadParameter(f"no {what} is named {name!r} (allowed: {'; '.join(known)})")
+    return given
+
+
 @click.command(help=__doc__)
 @click.argument("network", type=click.Choice(["mlp", "vgg8"]))
 @click.option("--cifar", help="folder with the files of CIFAR-10; default: the cache of `cimest data fetch cifar10`")
@@ -194,20 +234,27 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--devices", help="names separated by `;`, of " + "; ".join(DEVICES))
 @click.option("--rules", help="names separated by `;`, of " + "; ".join(RULES))
+@click.option("--converters", default="exact", help="names separated by `;`, of " + "; ".join(CONVERTERS))
+@click.option("--rates", help="candidate step sizes separated by `;`  [default: " + "; ".join(map(str, RATES)) + "]")
 @click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
+@click.option("--search-set", "search_changes", multiple=True, help="path=value, for the step-size search alone")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
 def main(
-    network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None,
-    changes: tuple[str, ...], jobs: int,
+    network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None, converters: str,
+    rates: str | None, changes: tuple[str, ...], search_changes: tuple[str, ...], jobs: int,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come, each of which has one core
     out.mkdir(parents=True, exist_ok=True)
     base, common = HERE / f"{network}.yaml", [*changes, *([f"dataset.path={cifar}"] if cifar else [])]
-    cells = [
-        Cell(device.strip(), rule.strip())
-        for device in (devices.split(";") if devices else DEVICES)
-        for rule in (rules.split(";") if rules else RULES)
+    pairs = [
+        Cell(device, rule) for device in chosen(devices, DEVICES, "device") for rule in chosen(rules, RULES, "rule")
     ]
+    cells = [
+        replace(pair, converter=converter)
+        for converter in chosen(converters, CONVERTERS, "converter")
+        for pair in pairs
+    ]
+    candidates = [float(rate) for rate in rates.split(";")] if rates else RATES
     console = Console()
     with Progress(console=console) as bar:
 
@@ -216,11 +263,12 @@ def main(
             count = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
             return Trainings(Accuracy(repeats=repeats), out / "trainings", make(jobs, None), progress=count)
 
-        rates = search(trained(1, "step sizes"), cells, base, common)
+        found = search(trained(1, "step sizes"), pairs, base, [*common, *search_changes], candidates)
+        best = {cell: found[replace(cell, converter="exact")] for cell in cells}
         final = trained(seeds, "seeds")
-        experiments = {cell: cell.experiment(base, common, rates[cell], False) for cell in cells}
+        experiments = {cell: cell.experiment(base, common, best[cell], False) for cell in cells}
         final.run(experiments.values())
-    outcomes = {cell: outcome(final, experiments[cell], rates[cell]) for cell in cells}
+    outcomes = {cell: outcome(final, experiments[cell], best[cell]) for cell in cells}
     table(outcomes, console, out)
     with rc_context(STYLE):
         figure(outcomes, out / "study")
