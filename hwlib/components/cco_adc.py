@@ -21,6 +21,9 @@ STAGES = 3
 FASTEST = 1 / 300e-12
 """Frequency up to which such an oscillator has been linearised, 300 ps a count at 14 nm (khaddam2022hermes). [Hz]"""
 
+GAIN = 35e12
+"""Frequency over current of such oscillators: a spread of 2.48 MHz/µA is 7.09 % of it (khaddam2022hermes). [Hz/A]"""
+
 MIRROR = 4
 """Pairs of transistors that hold the column's voltage and mirror its current (our choice)."""
 
@@ -40,12 +43,13 @@ class CcoAdc(Assembly):
     frequency : float or array
         Of the oscillator at the largest current. The data hold to 3.33 GHz. [Hz]
     current : float or array
-        Largest current that is mirrored. Our choice: 10 µA, to which the mirror divides that of a column. [A]
+        Of the oscillator at that frequency, to which the mirror divides that of a column; by default 95 µA at the gain
+        of khaddam2022hermes. [A]
     """
 
     bits: Real
     frequency: Real = FASTEST
-    current: Real = 1e-5
+    current: Real = FASTEST / GAIN
 
     @property
     def sense_time(self) -> Real:
@@ -65,6 +69,29 @@ class CcoAdc(Assembly):
         """What the mirrored current charges to the supply once in a period, at least that of minimum inverters. [F]"""
         smallest = STAGES * (inverter(tech).input_capacitance + inverter(tech).output_capacitance)
         return np.maximum(smallest, self.current / (self.frequency * tech.vdd))
+
+    @action
+    def hold(self, tech: Technology, *, current: Real, voltage: Real, time: Real) -> Cost:
+        """What a column's cells draw from the supply beyond their own heat while its voltage is held.
+
+        Parameters
+        ----------
+        tech : Technology
+        current : float or array
+            Of all cells of the column, whatever its direction. [A]
+        voltage : float or array
+            Over the cells. [V]
+        time : float or array
+            [s]
+
+        Notes
+        -----
+        Lines lie by the read voltage above or below that of the column: half of the current comes from the supply, and
+        what is not heat in the cells is heat in the transistors that hold the voltages.
+        """
+        uses("own_choice")
+        dropped = np.maximum(tech.vdd / 2 - np.asarray(voltage), 0.0)
+        return Cost(current * time * dropped, 0.0 * np.asarray(time))
 
     @action
     def convert(self, tech: Technology, *, code: Real = 0.5) -> Cost:

@@ -113,3 +113,25 @@ class WriteDriver(Component):
         energy = lines_driven * (switching_energy(tech, own) + 3 * stretch * own * self.voltage**2)
         swollen = stretch * own
         return Cost(energy, chain_delay([(one, swollen), (one, swollen), (one, swollen + self.load)]))
+
+
+@component("word_line_driver")
+@dataclass(frozen=True)
+class WordLineDriver(WriteDriver):
+    """Level shifters of word lines, as in `WriteDriver`, with the charge of the lines themselves.
+
+    Parameters
+    ----------
+    lines : float or array
+    voltage : float or array
+        Of a line that is up. [V]
+    load : float or array
+        Capacitance of one line. [F]
+    """
+
+    @action
+    def pulse(self, tech: Technology, *, lines_driven: Real) -> Cost:
+        """Some lines rise."""
+        return super().pulse(tech, lines_driven=lines_driven) + Cost(
+            lines_driven * self.load * np.asarray(self.voltage) ** 2, 0.0
+        )

@@ -21,9 +21,10 @@ from hwlib.technology import Technology
 class OuterProductUnit(Component):
     """Lanes in a square that each multiply an activation by an error and add the product to a gradient.
 
-    Each activation goes to a row of lanes and each error to a column, over wires as long as the square. Where a factor
-    is zero a lane's operands stay as they are and its clock is gated, which saves energy but no time. The circuit is
-    our choice; gradients that do not stay in the lanes lie in buffers, components of their own.
+    Each activation goes to a row of lanes and each error to a column, over wires as long as the square, with a bit that
+    says whether it is zero: that is found once, where the row or column starts, and then its wires stay as they are.
+    Lanes with a zero keep their operands and gate their clock, which saves energy but no time. The circuit is our
+    choice; gradients that do not stay in the lanes lie in buffers, components of their own.
 
     Parameters
     ----------
@@ -45,49 +46,74 @@ class OuterProductUnit(Component):
         return MultiplyAccumulate(self.activation_bits, self.error_bits, self.sum_bits)
 
     @property
-    def _zero_detector(self) -> Gates:
-        """Tree of NANDs and inversions over the bits of both factors."""
-        widest = np.maximum(self.activation_bits, self.error_bits)
-        return Gates(2 * (self.activation_bits + self.error_bits), 2 * np.ceil(np.log2(widest)) + 2)
+    def _edge(self) -> Real:
+        """Rows, and columns, of the largest square of lanes."""
+        return np.floor(np.sqrt(self.lanes))
+
+    @staticmethod
+    def _zero_detector(bits: Real) -> Gates:
+        """Tree of NANDs and inversions over the bits of a factor."""
+        return Gates(2 * bits, 2 * np.ceil(np.log2(bits)))
+
+    @property
+    def _gate(self) -> Gates:
+        """A lane's NAND and inverter of the two bits that say what is zero."""
+        return Gates(2, 2)
 
     @property
     def _operands(self) -> Register:
         return Register(self.activation_bits + self.error_bits)
 
     def _lane_parts(self) -> tuple[Component, ...]:
-        """Of every lane: multiply-accumulate unit, operand registers and zero detector."""
-        return self._lane, self._operands, self._zero_detector
+        """Of every lane: multiply-accumulate unit, operand registers and the gate of its clock."""
+        return self._lane, self._operands, self._gate
 
-    def _wires(self, tech: Technology) -> Bus:
-        """Of all rows and columns of the largest square of lanes."""
+    def _wires(self, tech: Technology, bits: Real) -> Bus:
+        """Over the square, for so many bits of each row or column."""
         side = np.sqrt(self.lanes * sum(part.area(tech) for part in self._lane_parts()))
-        return Bus(side, np.floor(np.sqrt(self.lanes)) * (self.activation_bits + self.error_bits))
+        return Bus(side, self._edge * bits)
+
+    def _edges(self, tech: Technology) -> tuple[Component, ...]:
+        """Wires of all rows and columns, with those that say what is zero."""
+        return self._wires(tech, self.activation_bits + self.error_bits), self._wires(tech, 2)
+
+    def _around(self, tech: Technology, quantity: str) -> Real:
+        """Area or leakage of what is not in the lanes."""
+        detectors = (self._zero_detector(bits) for bits in (self.activation_bits, self.error_bits))
+        zeros = self._edge * sum(getattr(one, quantity)(tech) for one in detectors)
+        return zeros + sum(getattr(part, quantity)(tech) for part in self._edges(tech))
 
     def area(self, tech: Technology) -> Real:
-        """Silicon area, of lanes and of the wires' repeaters. [m²]"""
-        lanes = self.lanes * sum(part.area(tech) for part in self._lane_parts())
-        return lanes + self._wires(tech).area(tech)
+        """Silicon area, of lanes, zero detectors and the wires' repeaters. [m²]"""
+        return self.lanes * sum(part.area(tech) for part in self._lane_parts()) + self._around(tech, "area")
 
     def leakage(self, tech: Technology) -> Real:
         """Power drawn while powered and idle. [W]"""
-        lanes = self.lanes * sum(part.leakage(tech) for part in self._lane_parts())
-        return lanes + self._wires(tech).leakage(tech)
+        return self.lanes * sum(part.leakage(tech) for part in self._lane_parts()) + self._around(tech, "leakage")
 
     def cycle_time(self, tech: Technology) -> Real:
         """Time from one product to the next; the wires' flip-flops let operands follow one another. [s]"""
-        return self._zero_detector.switch(tech).latency + self._product(tech).latency
+        return self._gate.switch(tech).latency + self._product(tech).latency
 
     def _product(self, tech: Technology) -> Cost:
         """One product in a lane that does not skip it."""
         return self._operands.store(tech) + self._lane.multiply_accumulate(tech)
 
     @action
-    def accumulate(self, tech: Technology, *, executed: Real = 1.0) -> Cost:
+    def accumulate(
+        self, tech: Technology, *, executed: Real = 1.0, activations: Real = 1.0, errors: Real = 1.0
+    ) -> Cost:
         """One product in every lane, of which the share `executed` is not skipped; 1 prices a unit that skips none.
 
-        New operands come in for all rows and columns.
+        New operands come in for all rows and columns; `activations` and `errors` are the shares that are not zero.
         """
         uses("own_choice")
-        detected, product = self._zero_detector.switch(tech), self._product(tech)
-        lanes = (detected + Cost(executed * product.energy, product.latency)).alongside(self.lanes)
-        return self._wires(tech).transfer(tech) + lanes
+        product = self._product(tech)
+        lanes = self._gate.switch(tech) + Cost(executed * product.energy, product.latency)
+        total = lanes.alongside(self.lanes)
+        for bits, moved in ((self.activation_bits, activations), (self.error_bits, errors)):
+            found, sent = self._zero_detector(bits).switch(tech), self._wires(tech, bits).transfer(tech)
+            total += Cost(self._edge * found.energy + moved * sent.energy, 0.0)
+        flags = self._wires(tech, 2).transfer(tech)
+        widest = self._zero_detector(np.maximum(self.activation_bits, self.error_bits))
+        return total + Cost(flags.energy, flags.latency + widest.switch(tech).latency)

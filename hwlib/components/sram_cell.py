@@ -7,6 +7,7 @@ import numpy as np
 from hwlib.component import Real
 from hwlib.provenance import uses
 from hwlib.technology import Technology
+from hwlib.technology.gates import inverter
 from hwlib.technology.transistors import drain_capacitance, gate_capacitance, off_current_n, off_current_p
 
 PULL_DOWN, PULL_UP, ACCESS = 2.08, 1.23, 1.31
@@ -28,6 +29,17 @@ def cell_size(tech: Technology, transistors: float = 6.0) -> tuple[Real, Real]:
     area = np.interp(tech.node * 1e9, NODES, CELL_AREAS) * transistors / 6
     scale = np.sqrt(area / (WIDTH * HEIGHT)) * tech.node
     return WIDTH * scale, HEIGHT * scale
+
+
+def computing_cell_size(tech: Technology, transistors: float) -> tuple[Real, Real]:
+    """Width and height of a cell that computes with transistors of its own. [m]
+
+    Our choice: the six that store follow the dense rules of memories, all further ones those of logic, half an
+    inverter's area each; the shape is that of a memory cell.
+    """
+    width, height = cell_size(tech)
+    grown = np.sqrt(1 + (transistors - 6) * inverter(tech).area / 2 / (width * height))
+    return width * grown, height * grown
 
 
 def cell_leakage(tech: Technology, access: float = 1.0) -> Real:

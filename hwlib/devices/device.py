@@ -51,9 +51,10 @@ class Device(BaseModel):
 
     name: str
     description: str = ""
-    kind: Annotated[Literal["resistive", "ferroelectric"], CanBeAbsent()] = Field(
+    kind: Annotated[Literal["resistive", "ferroelectric", "static"], CanBeAbsent()] = Field(
         default=NONE,
-        description="what a write costs: the heat of V² G t, or the polarisation charge that is switched",
+        description="what a write costs: the heat of V² G t, or the polarisation charge that is switched; or a static "
+        "cell of bits, which learns nothing",
     )
     on_resistance: Annotated[float, Quantity("ohm"), Positive, CanBeAbsent()] = Absent
     off_resistance: Annotated[float, Quantity("ohm"), Positive, CanBeAbsent()] = Absent

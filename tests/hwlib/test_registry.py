@@ -60,6 +60,10 @@ EXAMPLES = {
     "adder_tree": example({"inputs": 9, "bits": 8}),
     "aimc_adc": example({"bits": 6}),
     "bus": example({"length": 1e-3, "bits": 64}),
+    "c2c_sram_array": example(
+        {"rows": 64, "columns": 16, "bits": 8, "stored_words": 8},
+        {"read": {"active_rows": 32, "stored_ones": 0.5, "columns": 16}},
+    ),
     "capacitive_dac": example({"bits": 6, "voltage": 0.5}),
     "capacitor_array": example(
         {
@@ -73,7 +77,12 @@ EXAMPLES = {
         },
         ANALOG,
     ),
-    "cco_adc": example({"bits": 8}),
+    "capacitor_sram_array": example(
+        {"rows": 256, "columns": 64}, {"read": {"active_rows": 128, "stored_ones": 0.5, "columns": 64}}
+    ),
+    "cco_adc": example({"bits": 8}, {"hold": {"current": 1e-4, "voltage": 0.2, "time": 1e-7}}, zero={"hold.latency"}),
+    "charge_decrement_adc": example({"bits": 8}),
+    "charge_sar_adc": example({"bits": 8}),
     "column_mux": example({"columns": 128, "ratio": 8, "line_resistance": 1875.0, "voltage": 0.5}),
     "crossbar_array": example(
         {
@@ -86,6 +95,10 @@ EXAMPLES = {
         },
         ANALOG,
         zero={"leakage"},
+    ),
+    "digital_sram_array": example(
+        {"rows": 64, "columns": 16, "bits": 4, "stored_words": 2},
+        {"read": {"active_rows": 32, "stored_ones": 0.5, "columns": 16}},
     ),
     "digital_comparator": example({"bits": 8}),
     "dram": example({"kind": "hbm2"}, zero={"area", "leakage"}),
@@ -103,10 +116,15 @@ EXAMPLES = {
     "momentum_unit": example({"bits": 12}),
     "multiplier": example({"first_bits": 8, "second_bits": 6}),
     "multiply_accumulate": example({"first_bits": 8, "second_bits": 6, "sum_bits": 24}),
+    "near_memory_datapath": example({"adc_bits": 8, "input_bits": 4, "weight_bits": 4}),
     "operand_register": example({"bits": 8}),
     "outer_product_unit": example({"activation_bits": 8, "error_bits": 6, "sum_bits": 24, "lanes": 16}),
     "pulse_generator": example({"lines": 128, "pulse_width": 50e-9}),
     "pulse_width_driver": example({"lines": 128, "bits": 7, "voltage": 0.5}, {"drive": {"active_lines": 64}}),
+    "pulsed_sram_array": example(
+        {"rows": 64, "columns": 16, "bits": 4},
+        {"read": {"active_rows": 60, "stored_ones": 0.5, "columns": 16, "longest": 15, "pulses": 8}},
+    ),
     "r2r_dac": example({"bits": 6, "voltage": 0.5, "resistance": 10e3, "load": 1e-14}),
     "ramp_adc": example({"bits": 6}),
     "random_generator": example({"bits": 8}),
@@ -135,6 +153,21 @@ EXAMPLES = {
     "switch_matrix": example({"lines": 128, "voltage": 0.5, "load": 1e-14}, {"drive": {"active_lines": 64}}),
     "transfer_unit": example({"hidden_bits": 16, "reading_bits": 8}, {"transfer": {"fired": 0.1}}),
     "update_control": example({"value_bits": 8, "pulse_bits": 6}),
+    "voltage_sensed_array": example(
+        {
+            "rows": 128,
+            "columns": 256,
+            "on_resistance": 25e3,
+            "off_resistance": 1e6,
+            "read_voltage": 0.5,
+            "access_voltage": 1.8,
+            "cell_width": 11.2,
+            "cell_height": 11.2,
+            "cells_per_weight": 2,
+        },
+        {"read": {"active_rows": 64, "columns": 256, "mean_conductance": 1e-5, "pulse": 1e-8}},
+    ),
+    "word_line_driver": example({"lines": 128, "voltage": 1.8, "load": 1e-13}, {"pulse": {"lines_driven": 128}}),
     "write_driver": example({"lines": 128, "voltage": 4.0, "load": 1e-14}, {"pulse": {"lines_driven": 128}}),
 }
 

@@ -159,15 +159,21 @@ def test_outer_product_pays_for_what_is_executed():
     full, skipped = unit.accumulate(TECH), unit.accumulate(TECH, executed=0.0)
     stored = Register(14).store(TECH).energy
     assert full.energy - skipped.energy == pytest.approx(16 * (lane.energy + stored))
-    # a skipped product still detects zeros, 28 gates a lane of which a quarter rise, and brings the operands over
-    # the side of the square of lanes: 4 activations of 8 bits for its rows, 4 errors of 6 bits for its columns
-    lanes = 16 * (MultiplyAccumulate(8, 6, 24).area(TECH) + Register(14).area(TECH) + Gates(28, 8).area(TECH))
-    wires = Bus(np.sqrt(lanes), 4 * 8 + 4 * 6)
-    assert skipped.energy == pytest.approx(16 * logic(TECH, 7, 0).energy + wires.transfer(TECH).energy)
-    assert unit.area(TECH) == pytest.approx(lanes + wires.area(TECH))
+    # a skipped product still gates its lane by two gates, of which a quarter rise; zeros are found for 4 rows of 8 bits
+    # and 4 columns of 6, by two gates a bit, and operands come, with a bit each, over the side of the square of lanes
+    lanes = 16 * (MultiplyAccumulate(8, 6, 24).area(TECH) + Register(14).area(TECH) + Gates(2, 2).area(TECH))
+    rows, columns, flags = (Bus(np.sqrt(lanes), 4 * bits).transfer(TECH) for bits in (8, 6, 2))
+    found = logic(TECH, (16 * 2 + 4 * 28) / 4, 0).energy
+    assert skipped.energy == pytest.approx(found + rows.energy + columns.energy + flags.energy)
+    around = 4 * (Gates(16, 6).area(TECH) + Gates(12, 6).area(TECH)) + Bus(np.sqrt(lanes), 4 * 16).area(TECH)
+    assert unit.area(TECH) == pytest.approx(lanes + around)
     assert full.latency == skipped.latency
+    # wires of a zero stay as they are
+    half = unit.accumulate(TECH, executed=0.0, activations=0.5, errors=0.25)
+    assert skipped.energy - half.energy == pytest.approx(rows.energy / 2 + columns.energy * 3 / 4)
     # operands follow one another over the wires: only the lane itself holds up the next product
-    assert unit.cycle_time(TECH) == pytest.approx(full.latency - wires.transfer(TECH).latency)
+    ahead = rows.latency + Gates(16, 6).switch(TECH).latency
+    assert unit.cycle_time(TECH) == pytest.approx(full.latency - ahead)
 
 
 @pytest.mark.parametrize("bits", [2, 8, 16])
