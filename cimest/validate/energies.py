@@ -34,7 +34,7 @@ from dataclasses import replace
 import numpy as np
 
 from cimest.validate.report import Report, Work, pe_columns, pe_tree, printed, running_sum_bits, tile_tree, work
-from cimest.validate.row import ENERGY, UNEXPLAINED, Row, within
+from cimest.validate.row import ENERGY, Row, within
 from hwlib.component import Real
 from hwlib.components.adc import FlashAdc
 from hwlib.components.adder_tree import Adder
@@ -227,12 +227,12 @@ def _gradient(report: Report) -> Row:
     array = SramCimArray(rows, columns)
     read = array.read(tech, active_rows=ones * rows, stored_ones=ones, columns=lines, sense_time=adc.sense_time)
     drive = SwitchMatrix(rows, tech.vdd).drive(tech, active_lines=ones * rows)
-    each = adc.convert(tech).energy + shift.shift_add(tech).energy
+    each = adc.convert(tech).energy + groups * shift.shift_add(tech).energy
     own, extra = float(each + groups * (read.energy + drive.energy) / columns), supplied(report, ones)
     note = (
-        f"{UNEXPLAINED}in part. Taken with the reference's circuit: bit lines precharged {groups} times per input bit, "
-        "and cells that draw from the supply for a nanosecond, as its growth with activity shows; our own holds the "
-        f"lines at 0.1 V, which takes {own * 1e15:.0f} fJ. What is missing scales from node to node as logic does"
+        f"with the reference's circuit: bit lines precharged {groups} times per input bit, cells that draw from the "
+        f"supply for a nanosecond, as its growth with activity shows, and the shift-adders of all {groups} groups of "
+        "columns charged with each: that fits what is left without activity at both nodes to 4 %"
     )
     return _row(
         report,
