@@ -207,10 +207,29 @@ def updates() -> Iterator[Row]:
     rate, bound = 1e-9 * weights.size / taken, 1e-9 * bandwidth / 44
     name, beside = "the same, ends of each cell's own [G cells/s]", "memory: 44 bytes a cell"
     yield Row(name, rate, bound, beside, "figure >= 0.4", rate >= 0.4)
+    yield from laws_rows(amount, bandwidth)
     taken = cpu_time(lambda: compiled.normal(Address(0, 0, 0), NOISE, (1024, 1024)))
     plain = cpu_time(lambda: np.random.default_rng(0).standard_normal((1024, 1024), dtype=np.float32))
     million = 1e-6 * (1 << 20)
     yield at_least("normal numbers [M/s]", million / taken, million / plain, "numpy's generator", 3)
+
+
+def laws_rows(amount: np.ndarray, bandwidth: float) -> Iterator[Row]:
+    """Updates of cells that read wrong by what a write leaves, and by laws that go pulse by pulse."""
+    from cimest.learning.cells import CellArray
+    from hwlib.devices import load_device
+
+    exponential = {"law": "exponential_step", "amplitude_up": 0.2, "amplitude_down": 0.2, "rate_up": 2, "rate_down": 2}
+    for name, law, goal in (
+        ("update of cells with write noise [G cells/s]", {"law": "soft_bounds"}, 0.2),
+        ("the same, steps that collapse exponentially [G cells/s]", exponential, 0.1),
+    ):
+        noise = {"cycle_to_cycle": {"sigma": 3e-3, "per": "pulse"}, "write_noise": 0.01}
+        device = load_device("rram", {"update": law, "states": 64, **noise})
+        cells = CellArray(device, np.zeros(amount.shape, np.float32), 0, 0, 0, edges(512))
+        rate = 1e-9 * amount.size / cpu_time(partial(cells.pulse, amount, "stochastic", 0), 30)
+        beside, wanted = "memory: 28 bytes a cell", f"figure >= {goal:g}"
+        yield Row(name, rate, 1e-9 * bandwidth / 28, beside, wanted, rate >= goal)
 
 
 def analog() -> Iterator[Row]:

@@ -16,6 +16,8 @@ SQUARES = 4096
 """Numbers whose squares are summed in single precision."""
 ROWS = 1 << 15
 """Rows of whole numbers whose sums 32 bits hold."""
+BLOCK = 32
+"""Rows and columns that are transposed together."""
 GRAIN = 1 << 16
 """Numbers, at least, that are worth a thread."""
 
@@ -192,4 +194,25 @@ def unpool(error: np.ndarray, maps: np.ndarray, largest: np.ndarray, window: int
         lambda first, last: _unpool(error, maps, largest, window, step, first, last, result),
         len(error), -(-GRAIN // maps[0].size),
     )  # fmt: skip
+    return result
+
+
+@compiled
+def _transpose(matrix, first, last, result):
+    """Rows first to last of the result, block by block, so that lines that were fetched are used whole."""
+    rows = matrix.shape[0]
+    for row in range(0, rows, BLOCK):
+        for column in range(first, last, BLOCK):
+            for to in range(column, min(column + BLOCK, last)):
+                for at in range(row, min(row + BLOCK, rows)):
+                    result[to, at] = matrix[at, to]
+
+
+def transposed(matrix: np.ndarray) -> np.ndarray:
+    """The transposed matrix in memory of its own."""
+    matrix = np.ascontiguousarray(matrix)
+    rows, columns = matrix.shape
+    result = np.empty((columns, rows), dtype=matrix.dtype)
+    grain = -(-GRAIN // (max(rows, 1) * BLOCK)) * BLOCK
+    shared(lambda first, last: _transpose(matrix, first, last, result), columns, grain)
     return result

@@ -13,6 +13,8 @@ GROWTH = tuple(np.float32(c) for c in (1.0, 0.5, 0.166665047, 0.0416663513, 0.00
 """(exp(x) - 1) / x for |x| <= ln(2) / 2: relative error 2e-8 (interpolation at Chebyshev's points)."""
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
+inlined = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+"""For functions on vectors that are called in the innermost loops."""
 
 
 @compiled
@@ -62,7 +64,7 @@ def uniforms(words):
     return convert(words >> np.uint32(8), types.float32) * UNIT
 
 
-@compiled
+@inlined
 def _horner(value, x, coefficient):
     return fused(value, x, splat(coefficient, LANES))
 
@@ -71,7 +73,13 @@ def _horner(value, x, coefficient):
 def squared_radius(word):
     """Square of the radius of sixteen pairs of normal numbers, -2 ln(uniform): see `random.normal`."""
     share = fused(convert(word, types.float32), splat(np.float32(2.0**-32), LANES), splat(np.float32(2.0**-33), LANES))
-    bits = view(share, types.int32)
+    return logarithm(share) * np.float32(-2)
+
+
+@inlined
+def logarithm(x):
+    """Natural logarithm of positive numbers; at zero some -88."""
+    bits = view(x, types.int32)
     exponent = (bits - HALF_ROOT) >> np.int32(23)
     excess = view(bits - (exponent << np.int32(23)), types.float32) - np.float32(1)
     p = _horner(splat(LOGARITHM[6], LANES), excess, LOGARITHM[5])
@@ -80,7 +88,7 @@ def squared_radius(word):
     p = _horner(p, excess, LOGARITHM[2])
     p = _horner(p, excess, LOGARITHM[1])
     p = _horner(p, excess, LOGARITHM[0])
-    return fused(convert(exponent, types.float32), splat(LN2, LANES), excess * p) * np.float32(-2)
+    return fused(convert(exponent, types.float32), splat(LN2, LANES), excess * p)
 
 
 @compiled
@@ -101,7 +109,7 @@ def directions(word):
     )
 
 
-@compiled
+@inlined
 def _growth(x):
     """(exp(x) - 1) / x for |x| <= ln(2) / 2."""
     p = _horner(splat(GROWTH[5], LANES), x, GROWTH[4])
@@ -109,6 +117,18 @@ def _growth(x):
     p = _horner(p, x, GROWTH[2])
     p = _horner(p, x, GROWTH[1])
     return _horner(p, x, GROWTH[0])
+
+
+@inlined
+def exponential(x):
+    """exp(x) within ±80, beyond it the value there."""
+    least, most = splat(np.float32(-80), LANES), splat(np.float32(80), LANES)
+    x = select(x > least, x, least)
+    x = select(x < most, x, most)
+    power = floor(x * LOG2_E + np.float32(0.5))
+    rest = fused(power, splat(np.float32(-LN2), LANES), x)
+    scale = view((convert(power, types.int32) + np.int32(127)) << np.int32(23), types.float32)
+    return fused(scale, rest * _growth(rest), scale)
 
 
 @compiled

@@ -198,6 +198,23 @@ def store(context, array, index, values):
     return types.void(array, types.int64, values), generate
 
 
+@intrinsic
+def gather(context, address, indices):
+    """Numbers in single precision from an address on, one for each index."""
+    kind = Lanes(types.float32, indices.count)
+
+    def generate(context, builder, signature, arguments):
+        data = builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+        values = ir.Constant(_vector(kind), ir.Undefined)
+        for lane in range(kind.count):
+            number = ir.Constant(_HALF, lane)
+            value = builder.load(builder.gep(data, [builder.extract_element(arguments[1], number)]))
+            values = builder.insert_element(values, value, number)
+        return values
+
+    return kind(address, indices), generate
+
+
 # Functions
 
 

@@ -9,10 +9,20 @@ import numpy as np
 from numba import njit
 
 from cimest.kernels.binary import binary_mvm, stairs
-from cimest.kernels.lanes import full
+from cimest.kernels.digital import transposed
+from cimest.kernels.lanes import full, load, rint, store
 from cimest.kernels.memory import SPREAD, aligned
 from cimest.kernels.reference import by_edges, grid_spacing, largest_sum
-from cimest.kernels.tables import LANES, VECTORS, accumulate, accumulate_counts, list_groups, tabulate, work_space
+from cimest.kernels.tables import (
+    LANES,
+    VECTORS,
+    accumulate,
+    accumulate_counts,
+    accumulate_reals,
+    list_groups,
+    tabulate,
+    work_space,
+)
 from cimest.kernels.threads import shared
 from cimest.kernels.types import Quantiser
 
@@ -21,13 +31,9 @@ BLOCKS = 8
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _mvm(x, phases, strips, edges, table, sums, inverse, low, high, y):
+def _mvm(x, phases, strips, edges, table, sums, places, inverse, low, high, y):
     """Rows of y for all vectors of x; weights lie in strips of columns, one after the other."""
     wide = full(strips)
-    pitch = table.shape[0] // 16
-    numbers = np.empty(2 * VECTORS * pitch, np.uint32)
-    words = np.empty(2 * VECTORS * pitch, np.uint64)
-    bytes = words.view(np.uint8).reshape((words.shape[0], 8))
     ends = np.zeros(2 * VECTORS, np.int64)
     tops = np.zeros(2 * VECTORS, np.int64)
     columns = y.shape[1]
@@ -36,24 +42,36 @@ def _mvm(x, phases, strips, edges, table, sums, inverse, low, high, y):
         vectors = min(VECTORS, x.shape[0] - start)
         for block in range(edges.shape[0] - 1):
             rows = edges[block + 1] - edges[block]
-            list_groups(x[start:], vectors, edges[block], edges[block + 1], phases, numbers, words, ends, tops)
+            list_groups(x[start:], vectors, edges[block], edges[block + 1], phases, places[0], ends, tops)
             for strip in range(strips.shape[0]):
                 tabulate(strips[strip, edges[block] : edges[block + 1]], rows, table)
-                clipped += accumulate(
-                    table, numbers, bytes, ends, tops, vectors, phases, sums,
-                    min(wide, columns - strip * wide) // LANES,
-                    inverse, low, high, y, start * columns + strip * wide, columns,
-                )  # fmt: skip
+                at = start * columns + strip * wide
+                if wide == LANES:
+                    clipped += accumulate_reals(
+                        table, places[0], ends, vectors, phases, inverse, low, high, y, at, columns
+                    )
+                else:
+                    parts = min(wide, columns - strip * wide) // LANES
+                    clipped += accumulate(
+                        table, places[0], ends, tops, vectors, phases, sums, parts,
+                        inverse, low, high, y, at, columns,
+                    )  # fmt: skip
     return clipped
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _in_strips(weights, scale, spacing, strips):
     """Weights, rounded to whole multiples of the spacing, sixteen columns after the other."""
-    for row in range(weights.shape[0]):
-        for column in range(weights.shape[1]):
+    rows, columns = weights.shape
+    whole = columns // LANES
+    for strip in range(whole):
+        for row in range(rows):
+            values = rint(load(weights, row * columns + strip * LANES, LANES) * scale)
+            store(strips, (strip * rows + row) * LANES, values * spacing)
+    for column in range(whole * LANES, columns):
+        for row in range(rows):
             value = np.rint(np.float32(weights[row, column] * scale))
-            strips[column // LANES, row, column % LANES] = np.float32(value * spacing)
+            strips[whole, row, column - whole * LANES] = np.float32(value * spacing)
 
 
 def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Quantiser) -> tuple[np.ndarray, int]:
@@ -72,7 +90,7 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
     if weights.dtype == np.float32:
         strips = aligned((-(-columns // LANES), inputs, LANES), np.float32)
         spacing = grid_spacing(weights, longest)
-        _in_strips(weights, np.float32(1 / spacing), spacing, strips)
+        _in_strips(np.ascontiguousarray(weights), np.float32(1 / spacing), spacing, strips)
     else:
         cells = weights.astype(np.uint8 if largest_sum(weights, longest) < 256 else np.uint16)
         wide = 64 // cells.itemsize
@@ -94,29 +112,22 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _gradient(
-    x, errors, first_column, last_column, edges, inverse, high, line, first, last, lines, table, sums, gradient
+    x, errors, first_column, last_column, edges, inverse, high, line, lines, table, sums, places, gradient
 ):  # fmt: skip
-    """Add the codes of blocks first to last to gradient[column of errors, column of x]."""
-    pitch = table.shape[0] // 16
-    lists = 2 * VECTORS * pitch
-    numbers = np.empty((BLOCKS, lists), np.uint32)
-    words = np.empty((BLOCKS, lists), np.uint64)
-    bytes = words.view(np.uint8).reshape((BLOCKS, lists, 8))
+    """Add the codes of all blocks to the gradient's rows, one for each of the chosen columns of x."""
     ends = np.zeros((BLOCKS, 2 * VECTORS), np.int64)
     tops = np.zeros((BLOCKS, 2 * VECTORS), np.int64)
     wide = full(lines)
     quick = lines.view(np.uint64)
     y = np.empty((VECTORS, wide), np.float32)
     clipped = 0
-    for from_block in range(first, last, BLOCKS):
-        blocks = min(BLOCKS, last - from_block)
+    for from_block in range(0, edges.shape[0] - 1, BLOCKS):
+        blocks = min(BLOCKS, edges.shape[0] - 1 - from_block)
         for start in range(0, errors.shape[0], VECTORS):
             vectors = min(VECTORS, errors.shape[0] - start)
             for block in range(blocks):
                 at, until = edges[from_block + block], edges[from_block + block + 1]
-                list_groups(
-                    errors[start:], vectors, at, until, 2, numbers[block], words[block], ends[block], tops[block]
-                )
+                list_groups(errors[start:], vectors, at, until, 2, places[block], ends[block], tops[block])
             for column in range(first_column, last_column, wide // 8):
                 width = min(wide // 8, last_column - column)
                 if width < wide // 8:
@@ -135,20 +146,20 @@ def _gradient(
                     tabulate(lines, rows, table)
                     if line[0] > 0 and wide == 64:
                         clipped += accumulate_counts(
-                            table, numbers[block], bytes[block], ends[block], tops[block], vectors, 2, sums,
+                            table, places[block], ends[block], tops[block], vectors, 2, sums,
                             (width * 8 + 2 * LANES - 1) // (2 * LANES), line, y, 0, wide,
                         )  # fmt: skip
                     else:
                         clipped += accumulate(
-                            table, numbers[block], bytes[block], ends[block], tops[block], vectors, 2, sums,
+                            table, places[block], ends[block], tops[block], vectors, 2, sums,
                             (width * 8 + LANES - 1) // LANES, inverse, np.float32(0), high, y, 0, wide,
                         )  # fmt: skip
-                for m in range(vectors):
-                    for i in range(width):
+                for i in range(width):
+                    for m in range(vectors):
                         value = 0.0
                         for bit in range(7, -1, -1):
                             value = 2 * value + np.float64(y[m, 8 * i + bit])
-                        gradient[start + m, column + i] += value
+                        gradient[column - first_column + i, start + m] += value
     return clipped
 
 
@@ -157,20 +168,25 @@ def weight_gradient(
 ) -> tuple[np.ndarray, int]:
     """See `reference.weight_gradient`; equal bit by bit."""
     inverse, _, high = adc.scalars()
-    streamed = np.ascontiguousarray(errors.T).view(np.uint8)
-    gradient = np.zeros((errors.shape[1], x.shape[1]))
+    streamed = transposed(errors).view(np.uint8)
+    gradient = np.empty((x.shape[1], errors.shape[1]), dtype=np.float32)
     clipped = 0
     for columns, blocks in by_edges(x.shape[1], edges):
         longest = int(np.diff(blocks).max())
         shape, dtype = ((longest, 64), np.uint8) if longest < 256 else ((longest, 32), np.uint16)
         line = np.array(stairs(longest, adc) or (0,) * 5, dtype=np.uint16)
-        settings = (columns.start, columns.stop, blocks, inverse, high, line)
 
-        def work(first: int, last: int, settings: Any = settings, shape: Any = shape, dtype: Any = dtype) -> Any:
-            part, lines = np.zeros((errors.shape[1], x.shape[1])), aligned(shape, dtype)
-            return part, _gradient(x, streamed, *settings, first, last, lines, *work_space(len(lines), dtype), part)
+        def work(
+            first: int, last: int, start: int = columns.start, blocks: Any = blocks, line: Any = line,
+            shape: Any = shape, dtype: Any = dtype,
+        ) -> int:  # fmt: skip
+            total, lines = np.zeros((last - first, errors.shape[1])), aligned(shape, dtype)
+            space = work_space(len(lines), dtype, BLOCKS)
+            lost = _gradient(
+                x, streamed, start + first, start + last, blocks, inverse, high, line, lines, *space, total
+            )
+            np.multiply(total, adc.step, out=gradient[start + first : start + last], casting="same_kind")
+            return int(lost)
 
-        for part, lost in shared(work, len(blocks) - 1):
-            gradient += part
-            clipped += lost
-    return (gradient.T * adc.step).astype(np.float32), clipped
+        clipped += sum(shared(work, columns.stop - columns.start, shape[1] // 8))
+    return gradient, clipped

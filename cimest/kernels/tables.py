@@ -26,8 +26,9 @@ from cimest.kernels.lanes import (
     splat,
     store,
     total,
+    view,
 )  # fmt: skip
-from cimest.kernels.memory import SPREAD, aligned
+from cimest.kernels.memory import aligned
 
 LANES = 16
 """Columns that a converter takes at once."""
@@ -36,55 +37,91 @@ PAIR = 2 * LANES
 VECTORS = 128
 """Input vectors that use a table while it lies in the nearest cache."""
 
+GROUPS, INPUTS = 16, 64
+"""Groups of four inputs, and inputs, whose bits are sorted at once."""
+ONES = np.uint32(0x01010101)
+GATHER = np.uint32(0x10204080)
+"""Takes the lowest bits of the four bytes of a word to its four highest bits, in order."""
 
-def work_space(longest: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Memory for a table of that many rows, and for the sums of eight input bits."""
-    wide = 64 // np.dtype(dtype).itemsize
-    return aligned((16 * (-(-longest // 4) + 1), wide), dtype), aligned((8, wide), dtype)
+
+def work_space(longest: int, dtype: Any, blocks: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Memory for a table of that many rows, for the sums of eight input bits, and for lists of so many blocks."""
+    wide, groups = 64 // np.dtype(dtype).itemsize, -(-longest // 4) + 1
+    places = np.empty((blocks, 2 * VECTORS * groups, 8), np.uint16 if 8 * 16 * groups < 1 << 16 else np.uint32)
+    return aligned((16 * groups, wide), dtype), aligned((8, wide), dtype), places
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def list_groups(x, vectors, start, stop, phases, numbers, words, ends, tops):
-    """Groups of four rows with an input that is not zero, for each vector and phase: where, and their bits.
+def _bits(inputs):
+    """Bits of sixteen groups of four inputs: byte b of a word holds bit b of the four."""
+    lows = highs = splat(np.uint32(0), GROUPS)
+    for bit in range(4):
+        # No two products of the ones with the factor fall on one bit, and the four inputs' come to stand at the top
+        low = ((inputs >> np.uint32(bit)) & ONES) * GATHER >> np.uint32(28)
+        high = ((inputs >> np.uint32(bit + 4)) & ONES) * GATHER >> np.uint32(28)
+        lows, highs = lows | (low << np.uint32(8 * bit)), highs | (high << np.uint32(8 * bit))
+    return convert(lows, types.uint64) | (convert(highs, types.uint64) << np.uint64(32))
 
-    Byte b of a word holds bit b of the four inputs, times 16. The list of a vector and a phase, which begins at
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list(found, groups, group, place, places):
+    """Append places in the table of groups found, the first of which has the number `group`, that are not zero."""
+    used = np.uint64(0)
+    subsets = found.view(np.uint8)
+    for i in range(groups):
+        lines = convert(load(subsets, 8 * i, 8), places.dtype) + 16 * (group + i)
+        store(places, 8 * place, lines * 8)
+        place += np.int64(found[i] != np.uint64(0))
+        used |= found[i]
+    return place, used
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _used_bits(used):
+    """How many bits, from the lowest on, the words of which `used` is the union have."""
+    top = 0
+    while used != np.uint64(0):
+        top += 1
+        used >>= np.uint64(8)
+    return top
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def list_groups(x, vectors, start, stop, phases, places, ends, tops):
+    """Where sums lie in the table for each vector and phase: of groups of four rows, unless their inputs are all zero.
+
+    places[i, bit] is in units of 8 bytes. The list of a vector and a phase, which begins at
     (vector·phases + phase)·pitch, stops before `ends`; `tops` bits are in use.
     """
-    pitch = numbers.shape[0] // (2 * VECTORS)
+    pitch = places.shape[0] // (2 * VECTORS)
+    inputs = x.shape[1]
+    last = np.zeros(INPUTS, np.uint8)
+    found = np.empty(GROUPS, np.uint64)
     for m in range(vectors):
-        vector = x[m]
-        first = m * phases * pitch
-        plus = first
-        minus = first + pitch
-        ups = np.uint64(0)
-        downs = np.uint64(0)
-        for group in range((stop - start + 3) // 4):
-            up = np.uint64(0)
-            down = np.uint64(0)
-            row = start + 4 * group
-            for i in range(min(4, stop - row)):
-                value = np.int64(vector[row + i])
-                if phases == 2 and value > 127:
-                    down |= np.uint64(SPREAD[256 - value] << np.uint64(4 + i))
-                else:
-                    up |= np.uint64(SPREAD[value] << np.uint64(4 + i))
-            numbers[plus] = group
-            words[plus] = up
-            plus += np.int64(up != np.uint64(0))
-            ups |= up
+        plus = m * phases * pitch
+        minus = plus + pitch
+        ups = downs = np.uint64(0)
+        for row in range(start, stop, INPUTS):
+            rows = min(INPUTS, stop - row)
+            if rows == INPUTS:
+                given = load(x, m * inputs + row, INPUTS)
+            else:
+                for i in range(rows):
+                    last[i] = x[m, row + i]
+                given = load(last, 0, INPUTS)
+            groups, group = (rows + 3) // 4, (row - start) // 4
             if phases == 2:
-                numbers[minus] = group
-                words[minus] = down
-                minus += np.int64(down != np.uint64(0))
-                downs |= down
-        for phase in range(phases):
-            used = downs if phase == 1 else ups
-            top = 0
-            while used != np.uint64(0):
-                top += 1
-                used >>= np.uint64(8)
-            ends[m * phases + phase] = minus if phase == 1 else plus
-            tops[m * phases + phase] = top
+                negative, zero = given > np.uint8(127), splat(np.uint8(0), INPUTS)
+                store(found, 0, _bits(view(select(negative, zero - given, zero), types.uint32)))
+                minus, used = _list(found, groups, group, minus, places)
+                downs |= used
+                given = select(negative, zero, given)
+            store(found, 0, _bits(view(given, types.uint32)))
+            plus, used = _list(found, groups, group, plus, places)
+            ups |= used
+        ends[m * phases], tops[m * phases] = plus, _used_bits(ups)
+        if phases == 2:
+            ends[m * phases + 1], tops[m * phases + 1] = minus, _used_bits(downs)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -107,21 +144,27 @@ def tabulate(lines, rows, table):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sum(table, numbers, bytes, first, last, sums):
+def _sums(table, places, first, last):
     """Sums of a strip of columns for each of eight input bits, by the groups that an entry lists."""
-    wide = full(table)
-    scale = wide // LANES
+    scale = full(table) // 8
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = load_full(table, 0)
     for i in range(first, last):
-        base = np.int64(numbers[i]) * 16 * wide
-        s0 += load_full(table, base + scale * np.int64(bytes[i, 0]))
-        s1 += load_full(table, base + scale * np.int64(bytes[i, 1]))
-        s2 += load_full(table, base + scale * np.int64(bytes[i, 2]))
-        s3 += load_full(table, base + scale * np.int64(bytes[i, 3]))
-        s4 += load_full(table, base + scale * np.int64(bytes[i, 4]))
-        s5 += load_full(table, base + scale * np.int64(bytes[i, 5]))
-        s6 += load_full(table, base + scale * np.int64(bytes[i, 6]))
-        s7 += load_full(table, base + scale * np.int64(bytes[i, 7]))
+        s0 += load_full(table, scale * np.int64(places[i, 0]))
+        s1 += load_full(table, scale * np.int64(places[i, 1]))
+        s2 += load_full(table, scale * np.int64(places[i, 2]))
+        s3 += load_full(table, scale * np.int64(places[i, 3]))
+        s4 += load_full(table, scale * np.int64(places[i, 4]))
+        s5 += load_full(table, scale * np.int64(places[i, 5]))
+        s6 += load_full(table, scale * np.int64(places[i, 6]))
+        s7 += load_full(table, scale * np.int64(places[i, 7]))
+    return s0, s1, s2, s3, s4, s5, s6, s7
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store_sums(table, places, first, last, sums):
+    """`_sums` in memory."""
+    wide = full(table)
+    s0, s1, s2, s3, s4, s5, s6, s7 = _sums(table, places, first, last)
     store(sums, 0, s0)
     store(sums, wide, s1)
     store(sums, 2 * wide, s2)
@@ -142,10 +185,53 @@ def place(entry, phases):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def accumulate(table, numbers, bytes, ends, tops, vectors, phases, sums, parts, inverse, low, high, y, offset, pitch):
+def _kept(sums, inverses, lows, highs, clipped):
+    """Codes of a converter, and how many were clipped so far."""
+    code = floor(sums * inverses + np.float32(0.5))
+    kept = select(code > highs, highs, code)
+    kept = select(kept < lows, lows, kept)
+    return kept, select(kept != code, clipped + 1, clipped)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _reals(sums):
+    """The first sixteen, for the compiler, which meets whole numbers here that never come."""
+    return convert(part(sums, 0, LANES), types.float32)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def accumulate_reals(table, places, ends, vectors, phases, inverse, low, high, y, offset, pitch):
+    """`accumulate` for real numbers: a strip is one vector, and its sums never leave the registers."""
+    longest = places.shape[0] // (2 * VECTORS)
+    inverses, lows, highs = splat(inverse, LANES), splat(low, LANES), splat(high, LANES)
+    two, four, sixteen = splat(np.float32(2), LANES), splat(np.float32(4), LANES), splat(np.float32(16), LANES)
+    clipped = splat(np.int32(0), LANES)
+    for entry in range(np.uint64(phases * vectors)):
+        first, last = entry * np.uint64(longest), np.uint64(ends[entry])
+        if last == first:
+            continue
+        s0, s1, s2, s3, s4, s5, s6, s7 = _sums(table, places, first, last)
+        k7, clipped = _kept(_reals(s7), inverses, lows, highs, clipped)
+        k6, clipped = _kept(_reals(s6), inverses, lows, highs, clipped)
+        k5, clipped = _kept(_reals(s5), inverses, lows, highs, clipped)
+        k4, clipped = _kept(_reals(s4), inverses, lows, highs, clipped)
+        k3, clipped = _kept(_reals(s3), inverses, lows, highs, clipped)
+        k2, clipped = _kept(_reals(s2), inverses, lows, highs, clipped)
+        k1, clipped = _kept(_reals(s1), inverses, lows, highs, clipped)
+        k0, clipped = _kept(_reals(s0), inverses, lows, highs, clipped)
+        upper = fused(fused(k7, two, k6), four, fused(k5, two, k4))
+        lower = fused(fused(k3, two, k2), four, fused(k1, two, k0))
+        vector, sign = place(entry, phases)
+        at = vector * pitch + offset
+        store(y, at, load(y, at, LANES) + fused(upper, sixteen, lower) * sign)
+    return reduced(clipped)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def accumulate(table, places, ends, tops, vectors, phases, sums, parts, inverse, low, high, y, offset, pitch):
     """Add the converted sums of a strip of columns to y; returns how many conversions were clipped."""
     wide = full(table)
-    longest = numbers.shape[0] // (2 * VECTORS)
+    longest = places.shape[0] // (2 * VECTORS)
     inverses, lows, highs = splat(inverse, LANES), splat(low, LANES), splat(high, LANES)
     twos = splat(np.float32(2), LANES)
     clipped = splat(np.int32(0), LANES)
@@ -153,16 +239,13 @@ def accumulate(table, numbers, bytes, ends, tops, vectors, phases, sums, parts, 
         first, last = entry * np.uint64(longest), np.uint64(ends[entry])
         if last == first:
             continue
-        _sum(table, numbers, bytes, first, last, sums)
+        _store_sums(table, places, first, last, sums)
         vector, sign = place(entry, phases)
         for k in range(parts):
             result = splat(np.float32(0), LANES)
             for bit in range(tops[entry] - 1, -1, -1):
                 value = convert(load(sums, bit * wide + k * LANES, LANES), types.float32)
-                code = floor(value * inverses + np.float32(0.5))
-                kept = select(code > highs, highs, code)
-                kept = select(kept < lows, lows, kept)
-                clipped = select(kept != code, clipped + 1, clipped)
+                kept, clipped = _kept(value, inverses, lows, highs, clipped)
                 result = fused(result, twos, kept)
             at = vector * pitch + offset + k * LANES
             store(y, at, load(y, at, LANES) + result * sign)
@@ -170,10 +253,10 @@ def accumulate(table, numbers, bytes, ends, tops, vectors, phases, sums, parts, 
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def accumulate_counts(table, numbers, bytes, ends, tops, vectors, phases, sums, parts, line, y, offset, pitch):
+def accumulate_counts(table, places, ends, tops, vectors, phases, sums, parts, line, y, offset, pitch):
     """`accumulate` for sums in bytes and a converter of whole numbers (`stairs`), 32 columns at a time."""
     wide = full(table)
-    longest = numbers.shape[0] // (2 * VECTORS)
+    longest = places.shape[0] // (2 * VECTORS)
     factors, offsets, shifts = splat(line[0], PAIR), splat(line[1], PAIR), splat(line[2], PAIR)
     highest, limits = splat(line[3], PAIR), splat(line[4], PAIR)
     clipped = 0
@@ -181,7 +264,7 @@ def accumulate_counts(table, numbers, bytes, ends, tops, vectors, phases, sums, 
         first, last = entry * np.uint64(longest), np.uint64(ends[entry])
         if last == first:
             continue
-        _sum(table, numbers, bytes, first, last, sums)
+        _store_sums(table, places, first, last, sums)
         vector, sign = place(entry, phases)
         for k in range(parts):
             result = splat(np.uint16(0), PAIR)

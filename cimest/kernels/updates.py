@@ -32,7 +32,8 @@ def moved(w, pulses, up, s_up, r_up, s_down, r_down):
 
 
 @compiled
-def _bounded(w, low, high):
+def bounded(w, low, high):
+    """Within the ends."""
     w = select(w < low, low, w)
     return select(w > high, high, w)
 
@@ -53,11 +54,11 @@ def write(
     s_up, r_up = load(coefficients[0], at, LANES), load(coefficients[1], at, LANES)
     s_down, r_down = load(coefficients[2], at, LANES), load(coefficients[3], at, LANES)
     low, high = load(bounds[0], cell * bound_pitch, LANES), load(bounds[1], cell * bound_pitch, LANES)
-    new = _bounded(moved(w, size, up, s_up, r_up, s_down, r_down), low, high)
+    new = bounded(moved(w, size, up, s_up, r_up, s_down, r_down), low, high)
     if spread > 0:
         if per_pulse:
             square = square * size
-        new = _bounded(new + sqrt(square) * (direction * spread), low, high)
+        new = bounded(new + sqrt(square) * (direction * spread), low, high)
     moves = select(up, s_up, s_down) > zero
     store(weights, cell, select(size > zero, select(moves, new, w), w))
     store(written, cell, load(written, cell, LANES) + convert(size, types.int32))
@@ -101,7 +102,7 @@ def _update(
 
 
 @compiled
-def _census(pulses, columns, first, last, edges, longest_up, longest_down, counts):
+def census(pulses, columns, first, last, edges, longest_up, longest_down, counts):
     """Add cells up, pulses up, cells down and pulses down of rows first to last, and note the longest of array rows."""
     for row in range(first, last):
         start = (row - first) * columns
@@ -139,14 +140,25 @@ def _update_rows(
             weights, amount, coefficients, pitch, bounds, bound_pitch, stochastic, spread, per_pulse,
             seed, rounding_key, noise_key, step, row * columns // 32, (until * columns + 31) // 32, written, pulses,
         )  # fmt: skip
-        _census(pulses, columns, row, until, edges, longest_up, longest_down, counts)
+        census(pulses, columns, row, until, edges, longest_up, longest_down, counts)
     return counts
 
 
-def _flat(matrix: np.ndarray, cells: int) -> np.ndarray:
+def flat(matrix: np.ndarray, cells: int) -> np.ndarray:
     """The matrix in one row of `cells` numbers; a copy, with zeros behind, where they are more than it has."""
     row = matrix.reshape(-1)
     return row if row.size == cells else np.concatenate([row, np.zeros(cells - row.size, row.dtype)])
+
+
+def unflatten(matrix: np.ndarray, row: np.ndarray) -> None:
+    """Write back what `flat` made, unless it is the matrix itself."""
+    if not np.may_share_memory(matrix, row):
+        matrix[...] = row[: matrix.size].reshape(matrix.shape)
+
+
+def sections(shape: tuple[int, int]) -> tuple[int, int]:
+    """Cells of a matrix in whole groups, and how many of its rows make whole groups."""
+    return -(-shape[0] * shape[1] // GROUP) * GROUP, GROUP // gcd(shape[1], GROUP)
 
 
 def parameters(values: Any, shape: tuple[int, int], columns: int) -> tuple[tuple[np.ndarray, ...], int]:
@@ -176,29 +188,27 @@ def pulsed_update(
 ) -> PulseCounts:
     """See `reference.pulsed_update`; the same random numbers and pulses, weights in single precision."""
     rows, columns = weights.shape
-    cells = -(-weights.size // GROUP) * GROUP
-    flat, total_written = _flat(weights, cells), _flat(written, cells)
-    wanted, grain = _flat(amount, cells), GROUP // gcd(columns, GROUP)
+    cells, grain = sections(weights.shape)
+    held, total_written, wanted = flat(weights, cells), flat(written, cells), flat(amount, cells)
     coefficients, pitch = parameters(steps, weights.shape, columns)
     limits, bound_pitch = parameters(bounds, weights.shape, columns)
     if pitch:
-        coefficients = tuple(_flat(matrix, cells) for matrix in coefficients)
+        coefficients = tuple(flat(matrix, cells) for matrix in coefficients)
     if bound_pitch:
-        limits = tuple(_flat(matrix, cells) for matrix in limits)
+        limits = tuple(flat(matrix, cells) for matrix in limits)
     longest_up = np.zeros((rows, len(column_edges) - 1), dtype=np.int64)
     longest_down = np.zeros_like(longest_up)
     keys = [np.uint32(address.tile * random.STREAMS + stream) for stream in (random.ROUNDING, random.NOISE)]
 
     def work(first: int, last: int) -> np.ndarray:
         return _update_rows(
-            flat, wanted, coefficients, pitch, limits, bound_pitch, rounding == "stochastic", np.float32(2 * sigma),
+            held, wanted, coefficients, pitch, limits, bound_pitch, rounding == "stochastic", np.float32(2 * sigma),
             per_pulse, np.uint32(address.seed), *keys, np.uint32(address.step), first, last, grain,
             column_edges, total_written, longest_up, longest_down,
         )  # fmt: skip
 
     counts = np.sum(shared(work, rows, grain), axis=0)
-    for matrix, row in ((weights, flat), (written, total_written)):
-        if not np.may_share_memory(matrix, row):
-            matrix[...] = row[: matrix.size].reshape(matrix.shape)
+    unflatten(weights, held)
+    unflatten(written, total_written)
     cells_up, pulses_up, cells_down, pulses_down = (int(count) for count in counts)
     return PulseCounts(cells_up, cells_down, pulses_up, pulses_down, longest_up, longest_down)

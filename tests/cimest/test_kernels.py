@@ -10,6 +10,7 @@ from scipy import stats
 
 from cimest.kernels import backend, compiled, random, reference
 from cimest.kernels.binary import stairs
+from cimest.kernels.digital import transposed
 from cimest.kernels.patches import col2im, im2col
 from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.network import Conv
@@ -188,6 +189,34 @@ def test_whole_states_equal_the_specification_bit_by_bit(vectors, rows, columns,
         y, count = compiled.bit_serial_mvm(x, w, np.array(edges), adc)
         assert np.array_equal(y, expected)
         assert count == clipped
+
+
+def test_a_block_longer_than_short_places_in_its_table_equals_the_specification():
+    # Tables of more than 8191 lines, four for each of 2048 rows, need places of 32 bits
+    rng = np.random.default_rng(4)
+    x, weights = rng.integers(-127, 128, (3, 2100)).astype(np.int8), rng.random((2100, 17), dtype=np.float32)
+    adc = Quantiser(3.0, 0, 255)
+    (y, clipped), (y2, clipped2) = (
+        kernels.bit_serial_mvm(x, weights, np.array([0, 2100]), adc) for kernels in (reference, compiled)
+    )
+    assert np.array_equal(y, y2)
+    assert clipped == clipped2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (37, 53), (200, 700)])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_a_matrix_transposed_is_that_of_numpy(shape, dtype):
+    matrix = np.random.default_rng(0).integers(-99, 99, shape).astype(dtype)
+    result = transposed(matrix)
+    assert np.array_equal(result, matrix.T)
+    assert result.flags.c_contiguous
+
+
+def test_a_compiled_gradient_lies_row_by_row():
+    # The word that holds it is rounded in place, in the order of memory
+    x, errors = np.ones((5, 6), np.uint8), np.ones((5, 3), np.int8)
+    gradient, _ = compiled.weight_gradient(x, errors, np.array([0, 5]), Quantiser(1.0, 0, 15))
+    assert gradient.flags.c_contiguous
 
 
 def test_the_grid_of_weights_moves_few_codes_and_those_by_one():
