@@ -84,9 +84,11 @@ class CellArray:
         self.age = np.zeros(shape if self.ages else (1, 1), dtype=np.float32)
         # An affine law, with ends, says all of a cell that reads as it was written: the quick kernel serves
         self.quick = self.law.form == "affine" and not device.write_noise
-        if self.quick:
-            single = [np.asarray(entry, dtype=np.float32) for entry in (*self.law.steps, self.law.low, self.law.high)]
-            self.steps, self.bounds = Steps(*single[:4]), (single[4], single[5])
+        steps = Steps(*(np.asarray(entry, dtype=np.float32) for entry in self.law.steps))
+        ends: dict[str, Any] = {
+            name: np.asarray(getattr(self.law, name), np.float32) for name in ("low", "high", "origin")
+        }
+        self.single = self.law._replace(steps=steps, **ends)
 
     def _normal(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         address = self.address._replace(step=self.address.step + number)
@@ -125,12 +127,12 @@ class CellArray:
         address = self.address._replace(step=time)
         if self.quick and not self.worn:
             counts = backend().pulsed_update(
-                self.weights, amount, self.steps, rounding, self.writing.sigma, self.writing.per_pulse, address,
-                self.column_edges, self.written, self.bounds,
+                self.weights, amount, self.single.steps, rounding, self.writing.sigma, self.writing.per_pulse, address,
+                self.column_edges, self.written, (self.single.low, self.single.high),
             )  # fmt: skip
         else:
             counts = cell_update(
-                self.weights, self.error, self.written, amount, self.law, self.writing, rounding, address,
+                self.weights, self.error, self.written, amount, self.single, self.writing, rounding, address,
                 self.column_edges,
             )  # fmt: skip
         if before is not None:

@@ -118,16 +118,16 @@ def extract(trainer: Trainer, readings: int, words: tuple[int, ...], device: Dev
         )
     periphery, seed = one_row(trainer.experiment.chip), trainer.experiment.seed
     averages = [Average.of(matrix.tile.shape) for matrix in matrices]
-    due = {int(batch) for batch in np.linspace(batches / readings, batches, readings)}
     first = len(trainer.history)
+    due = {first * trainer.batches + int(batch) for batch in np.linspace(batches / readings, batches, readings)}
 
     def read(progress: Progress) -> None:
-        if (progress.epoch - 1 - first) * progress.batches + progress.batch in due:
+        if (progress.epoch - 1) * progress.batches + progress.batch in due:
             for number, matrix in enumerate(matrices):
                 found = read_out(matrix.tile.weights, periphery, seed, number, averages[number].reads)
                 averages[number] = averages[number].add(found)
 
-    trainer.run(read)
+    trainer.run(read, stops=due)
     last, mean = [np.array(matrix.tile.weights) for matrix in matrices], [average.mean for average in averages]
 
     def accuracy(weights: list[np.ndarray]) -> float:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cimest.learning.tile import AnalogTile
 
 RANGE = types.READING
-"""Full scale of a transfer read, in weights (our choice: one row is on, so the converter takes the range of a cell
-instead of that of a sum)."""
+"""Full scale of a transfer read, in weights, unless chip.periphery fixes the range of all reads (our choice: one row
+is on, so the converter takes the range of a cell instead of that of a sum)."""
 
 
 def one_row(chip: Chip, cells: int = 1) -> types.Periphery:
@@ -37,7 +37,8 @@ def one_row(chip: Chip, cells: int = 1) -> types.Periphery:
     if chip.adc.kind == "ideal":
         return types.IDEAL._replace(noise=read)
     steps = max(converter.codes(chip.adc.bits, signed=True)[1], 1)
-    return types.Periphery(0, steps, RANGE, float(np.hypot(chip.adc.noise * RANGE / steps, read)), 0)
+    bound = RANGE if chip.periphery.output_range is None else chip.periphery.output_range
+    return types.Periphery(0, steps, bound, float(np.hypot(chip.adc.noise * bound / steps, read)), 0)
 
 
 def _read_noise(device: Device) -> float:
@@ -47,6 +48,16 @@ def _read_noise(device: Device) -> float:
         return 0.0
     middle = np.array((low + high) / 2)
     return float(2 * read_sigma(noise, middle, middle, high, np.array(noise.read_time)) / (high - low))
+
+
+class Begun(NamedTuple):
+    """What an update starts from: the state, its counts and the pulses of the weights' cells, and the kernels' tile."""
+
+    state: State
+    counts: np.ndarray
+    written: np.ndarray
+    tile: types.Tile
+    arrays: np.ndarray
 
 
 class InArray:
@@ -71,30 +82,47 @@ class InArray:
         self.periphery = one_row(tile.chip, 1 if rule.tracked else 2)
 
     def update(self, state: State, x: np.ndarray, errors: np.ndarray, learning_rate: float) -> State:
-        """Vectors of inputs and errors, as codes; the tile's weights change, and the new state is returned."""
+        """Vectors of inputs, as words, and of errors; the tile's weights change, and the new state is returned.
+
+        How large errors are counts, not only over one another: pulses are in proportion to them over their running
+        mean, so that a batch with smaller errors changes less.
+        """
         from cimest.kernels import in_memory
 
+        begun, update = self.begin(state), self.rule_update
+        rule, shape, device = update.rule, update.shape, update.device
+        in_memory.update(
+            begun.tile, update.plan, x.astype(np.float32), errors,
+            rule.gain(shape, device, learning_rate), rule.speed(learning_rate), self.periphery, update.room,
+        )  # fmt: skip
+        return self.end(begun)
+
+    def begin(self, state: State) -> Begun:
+        """The tile as kernels take it, whose arrays `end` puts back."""
         update, weights = self.rule_update, self.cells.weights
         if not len(state["counts"]):
             state = update.start(state, weights)
-        before, written = state["counts"].copy(), state["written"][0].copy()
-        tile, arrays = update.tile(state, weights)
-        rule, shape, device = update.rule, update.shape, update.device
-        in_memory.update(
-            tile, update.plan, x.astype(np.float32), errors.astype(np.float32),
-            rule.gain(shape, device, learning_rate), rule.speed(learning_rate), self.periphery, update.room,
-        )  # fmt: skip
-        after = update.finish(state, arrays)
-        self._count(after["counts"] - before, after["written"][0] - written)
+        counts, written = state["counts"].copy(), state["written"][0].copy()
+        return Begun(state, counts, written, *update.tile(state, weights))
+
+    def end(self, begun: Begun, updates: int = 1) -> State:
+        """The state after so many updates of what `begin` gave."""
+        after = self.rule_update.finish(begun.state, begun.arrays)
+        self._count(after["counts"] - begun.counts, after["written"][0] - begun.written, updates)
         return after
 
-    def _count(self, done: np.ndarray, pulses: np.ndarray) -> None:
-        """Pulses of the cells that hold the weights, up and down as those of all arrays that are written alike."""
+    def _count(self, done: np.ndarray, pulses: np.ndarray, updates: int) -> None:
+        """Pulses of the cells that hold the weights, up and down as those of all arrays that are written alike.
+
+        Cells that several updates pulse count for each, as the kernels count them.
+        """
         self.cells.written += pulses
         none = np.zeros_like(self.tile.counts.longest_up)
         directly = self.rule_update.rule.levels == 1 and not self.rule_update.plan.batch
         up, down = (types.UP_FAST, types.DOWN_FAST) if directly else (types.UP_SLOW, types.DOWN_SLOW)
-        share, cells, total = done[up] / max(done[up] + done[down], 1), np.count_nonzero(pulses), int(pulses.sum())
+        share, total = float(done[up] / max(done[up] + done[down], 1)), int(pulses.sum())
+        pulsed = int(done[types.CELLS_FAST if directly else types.CELLS_SLOW])
+        cells = min(pulsed, total) if updates > 1 else int(np.count_nonzero(pulses))
         cells_up, pulses_up = round(cells * share), round(total * share)
         self.tile.counts += PulseCounts(cells_up, cells - cells_up, pulses_up, total - pulses_up, none, none)
 

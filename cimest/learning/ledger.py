@@ -13,11 +13,15 @@ from cimest.learning.matrix import WeightedPart
 VERBS = ("forward", "backward", "weight_gradient")
 """Passes that convert."""
 
+READ = VERBS[:2]
+"""Passes in which arrays are read."""
+
 ENTRIES = (
     "pulses_up",
     "pulses_down",
     "selected",
     *(f"{kind}_{verb}" for verb in VERBS for kind in ("converted", "clipped")),
+    *(f"{kind}_{verb}" for verb in READ for kind in ("vectors", "reads")),
 )
 
 
@@ -46,8 +50,16 @@ class Ledger:
     def add_conversions(self) -> None:
         """What the tiles have converted since they were last asked."""
         for row, matrix in zip(self.sums, self.matrices, strict=True):
-            for number, (converted, clipped) in enumerate(taken(matrix)):
-                row[3 + 2 * number : 5 + 2 * number] += converted, clipped
+            row[3:] += taken(matrix)
+
+    def reads(self) -> list[dict[str, float]]:
+        """Mean reads of a vector, repeated ones with them, of each layer in each of `READ`; 1 where none is counted."""
+        found = []
+        for row in self.sums:
+            sums = dict(zip(ENTRIES, row.tolist(), strict=True))
+            vectors = {verb: sums[f"vectors_{verb}"] for verb in READ}
+            found.append({verb: sums[f"reads_{verb}"] / count if count else 1.0 for verb, count in vectors.items()})
+        return found
 
     def _half_selected(self, matrix: WeightedPart, selected: float) -> float:
         """Times that a cell saw half of a pulse, where rows are written one by one.
@@ -66,7 +78,7 @@ class Ledger:
         arrays : list of Arrays
             Of each layer, under a rule that updates in them.
         """
-        found = {}
+        found, reads = {}, self.reads()
         for number, (row, matrix) in enumerate(zip(self.sums, self.matrices, strict=True)):
             sums, tile = dict(zip(ENTRIES, row.tolist(), strict=True)), matrix.tile
             worn, most = float(np.mean([cells.worn for cells in tile.cells])), int(tile.written.max())
@@ -82,13 +94,16 @@ class Ledger:
                 "stuck_cells": float(np.mean([cells.stuck for cells in tile.cells])),
                 "worn_cells": worn,
                 "most_pulsed": most,
+                "reads": reads[number],
                 "converted": {verb: sums[f"converted_{verb}"] for verb in VERBS},
                 "clipped": {verb: sums[f"clipped_{verb}"] / max(sums[f"converted_{verb}"], 1) for verb in VERBS},
             }
         return found
 
 
-def taken(matrix: WeightedPart) -> list[tuple[int, int]]:
-    """Conversions of a tile since the last call, and those clipped, of each of `VERBS`."""
+def taken(matrix: WeightedPart) -> list[int]:
+    """What a tile has converted and read since the last call: the entries from `converted_forward` on."""
     tile = matrix.tile
-    return [(tile.converted.pop(verb, 0), tile.clipped.pop(verb, 0)) for verb in VERBS]
+    conversions = [(tile.converted.pop(verb, 0), tile.clipped.pop(verb, 0)) for verb in VERBS]
+    reads = [(tile.vectors.pop(verb, 0), tile.read_vectors.pop(verb, 0)) for verb in READ]
+    return [count for pair in (*conversions, *reads) for count in pair]

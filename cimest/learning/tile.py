@@ -10,9 +10,10 @@ import numpy as np
 
 from cimest.config.schema import Adc, Chip
 from cimest.kernels import backend
+from cimest.kernels.digital import transposed
 from cimest.kernels.random import CONVERSION, START
-from cimest.kernels.types import Address, PulseCounts, Quantiser
-from cimest.learning import periphery, wires, writing
+from cimest.kernels.types import Address, Periphery, PulseCounts, Quantiser
+from cimest.learning import periphery, whole_vector, wires, writing
 from cimest.learning.cells import CellArray
 from cimest.learning.gradient_unit import GradientUnit
 from cimest.learning.in_array import InArray
@@ -20,6 +21,7 @@ from cimest.mapping import operands
 from cimest.mapping.blocks import column_edges, row_edges
 from cimest.mapping.operands import Operand
 from cimest.network import Weighted
+from cimest.rules.in_memory import InMemory
 from cimest.rules.normalise import stored
 from cimest.rules.rule import State
 from hwlib.devices.stepwise import apply_law
@@ -86,6 +88,8 @@ class AnalogTile:
     converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
     clipped: dict[str, int] = field(init=False, default_factory=dict)
     converted: dict[str, int] = field(init=False, default_factory=dict)
+    vectors: dict[str, int] = field(init=False, default_factory=dict)
+    read_vectors: dict[str, int] = field(init=False, default_factory=dict)
     time: int = field(init=False, default=0)
     reads: int = field(init=False, default=0)
     updates: int = field(init=False, default=0)
@@ -254,7 +258,7 @@ class AnalogTile:
         codes, parts, curves, variance = delta.codes, self._parts(), self.curves["backward"], self._variance()
         adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self._seen.T
         if adc.kind != "ideal":
-            weights = np.ascontiguousarray(weights)
+            weights = transposed(weights.T)
         first = parts[0][1]
         self._find_range("backward", codes[:, first], weights[first], self.column_edges, adc)
         for start in range(0, len(codes), vectors):
@@ -276,8 +280,13 @@ class AnalogTile:
 
     def _find_range(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Adc) -> None:
         """Set the converter's range, if it is time to; groups have the same."""
-        if self.measuring and adc.kind != "ideal":
-            self.converters[verb] = periphery.range_of(x, weights, edges, adc, self.operands[verb])
+        if not self.measuring or adc.kind == "ideal":
+            return
+        operand, choice = self.operands[verb], self.chip.periphery
+        if choice.kind == "whole_vector":
+            self.converters[verb] = whole_vector.range_of(x, weights, edges, adc, operand, choice)
+        else:
+            self.converters[verb] = periphery.range_of(x, weights, edges, adc, operand)
 
     def _read(
         self,
@@ -291,6 +300,8 @@ class AnalogTile:
         """Products of one group."""
         adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
         operand, blocks = self.operands[verb], len(edges) - 1
+        if self.chip.periphery.kind == "whole_vector":
+            return self._read_whole(verb, x, weights, variance, edges)
         if adc.kind == "ideal":
             y, clipped = backend().matmul(x, weights), 0
         else:
@@ -306,6 +317,28 @@ class AnalogTile:
         y += (spread * self.draw(y.shape)).astype(np.float32)
         return y
 
+    def whole_periphery(self, verb: str) -> Periphery:
+        """Converters of one side as they are, where whole vectors are read."""
+        adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
+        return whole_vector.converters(self.chip, adc, self.converters.get(verb))
+
+    def _read_whole(
+        self, verb: str, x: np.ndarray, weights: np.ndarray, variance: np.ndarray | None, edges: np.ndarray
+    ) -> np.ndarray:
+        """Products of one group, every line at the level of its word."""
+        operand, around = self.operands[verb], self.whole_periphery(verb)
+        found = whole_vector.product(
+            x, weights, variance, edges, operand, self.chip.periphery, around, self._fresh_address
+        )
+        self.count_reads(verb, len(x), found.reads)
+        self.count(verb, found.clipped, found.reads * weights.shape[1] * (len(edges) - 1))
+        return found.y
+
+    def _fresh_address(self) -> Address:
+        """Of random numbers that no read has used."""
+        self.reads += 1
+        return self.address._replace(step=self.reads)
+
     def _thermal(self, verb: str, noise: float, operand: Operand, blocks: int) -> float:
         """Standard deviation of an output whose every conversion has a thermal noise of so many steps.
 
@@ -316,8 +349,7 @@ class AnalogTile:
 
     def draw(self, shape: tuple[int, ...]) -> np.ndarray:
         """Normal numbers for the noise of a read."""
-        self.reads += 1
-        return backend().normal(self.address._replace(step=self.reads), CONVERSION, shape)
+        return backend().normal(self._fresh_address(), CONVERSION, shape)
 
     def _variance(self) -> np.ndarray | None:
         """Variance of the weights from read to read: of both cells of a pair, each of which makes half of it."""
@@ -375,12 +407,18 @@ class AnalogTile:
         for cells in self.cells:
             cells.wait(seconds)
 
-    def update_in_array(self, rule: Any, state: State, x: np.ndarray, delta: Errors, learning_rate: float) -> State:
+    def update_in_array(
+        self, rule: InMemory, state: State, x: np.ndarray, delta: Errors, learning_rate: float
+    ) -> State:
         """Pulse each vector's outer product in the arrays, by a rule that forms no gradient; returns its state."""
+        self._noise = None
+        return self.arrays_of(rule).update(state, x, delta.codes * np.float32(delta.scale), learning_rate)
+
+    def arrays_of(self, rule: InMemory) -> InArray:
+        """The arrays of a rule that pulses in them; a tile has one rule."""
         if self.in_array is None:
             self.in_array = InArray(self, rule)
-        self._noise = None
-        return self.in_array.update(state, x, delta.codes, learning_rate)
+        return self.in_array
 
     def take_counts(self) -> PulseCounts:
         """Pulses since the last call."""
@@ -394,6 +432,11 @@ class AnalogTile:
         """Note conversions of a pass, and those of them that were clipped."""
         self.clipped[verb] = self.clipped.get(verb, 0) + clipped
         self.converted[verb] = self.converted.get(verb, 0) + converted
+
+    def count_reads(self, verb: str, vectors: int, reads: int) -> None:
+        """Note vectors of a pass, and how often whole vectors were read for them."""
+        self.vectors[verb] = self.vectors.get(verb, 0) + vectors
+        self.read_vectors[verb] = self.read_vectors.get(verb, 0) + reads
 
     def state(self) -> dict[str, Any]:
         """All that changes."""

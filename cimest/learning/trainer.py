@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cimest.learning.in_array import Arrays
 from cimest.learning.in_memory import in_array
 from cimest.learning.ledger import ENTRIES, VERBS, Ledger, taken
 from cimest.learning.model import Model
+from cimest.learning.sample_chain import SampleChain, covers
 from cimest.network import Network
 from cimest.rules import RULES
 from cimest.rules.in_memory import InMemory
@@ -27,6 +28,9 @@ from cimest.rules.in_memory import InMemory
 CALIBRATE_EVERY = 40
 """Training steps between two calibrations of converter ranges and output shifts (our choice: often enough to follow
 weights as they grow, and a few per cent of the time)."""
+
+CALIBRATE_SAMPLES = 1000
+"""Samples between them, at least (our choice: small steps change little)."""
 
 TEST_BATCH = 250
 """Images that are tested together; without noise of the converters the accuracy does not depend on it."""
@@ -124,17 +128,26 @@ class Trainer:
         self.states = [self.rule.init(matrix.tile.shape) for matrix in self.model.matrices]
         self.census, self.ledger = Census(self.model.matrices), Ledger(self.model.matrices)
         self.history: list[Epoch] = []
+        self.chain = SampleChain(self) if covers(self) else None
 
-    def run(self, callback: Callable[[Progress], None] | None = None, checkpoints: Path | None = None) -> list[Epoch]:
+    def run(
+        self,
+        callback: Callable[[Progress], None] | None = None,
+        checkpoints: Path | None = None,
+        stops: Collection[int] = (),
+    ) -> list[Epoch]:
         """Train all epochs that are left and return the history.
 
         Parameters
         ----------
         callback : callable, optional
-            Called after every batch; what it raises stops the run.
+            Called after every batch, or after some of them where samples are taken one by one in a chain; what it
+            raises stops the run.
         checkpoints : Path, optional
             Folder for a checkpoint after each epoch. One that lies there already is taken up first, and the
             run goes on bit by bit as if it had never been stopped.
+        stops : collection of int
+            Batches, counted over all epochs from 1, after which the callback is called in any case.
 
         Raises
         ------
@@ -144,7 +157,7 @@ class Trainer:
         if checkpoints is not None:
             self.resume(checkpoints)
         while len(self.history) < self.experiment.training.epochs:
-            self.history.append(self._epoch(callback))
+            self.history.append(self._epoch(callback, stops))
             if checkpoints is not None:
                 checkpoint.save(checkpoints, self.identity, self.state())
         return self.history
@@ -170,36 +183,63 @@ class Trainer:
         if (saved := checkpoint.load(checkpoints, self.identity)) is not None:
             self.restore(saved)
 
-    def learning_rate(self, step: int) -> float:
-        """Learning rate at a step, counted over all epochs."""
+    def learning_rate(self, step: Any) -> Any:
+        """Learning rate at a step, or at each of several, counted over all epochs."""
         rate = self.experiment.training.learning_rate
         if rate.schedule == "constant":
-            return rate.start
+            return rate.start + 0.0 * step
         share = 0.5 * (1 + np.cos(np.pi * step / (self.batches * self.experiment.training.epochs)))
-        return rate.start * (rate.end + (1 - rate.end) * float(share))
+        return rate.start * (rate.end + (1 - rate.end) * share)
 
-    def _epoch(self, callback: Callable[[Progress], None] | None) -> Epoch:
-        started, number, size = time.perf_counter(), len(self.history), self.experiment.training.batch
+    def _ends(self, number: int, stops: Collection[int]) -> list[int]:
+        """Batches of an epoch, counted from 1, at which a piece of it ends that is trained in one go."""
+        if self.chain is None:
+            return list(range(1, self.batches + 1))
+        first, every = number * self.batches, self.calibrate_every
+        ends = {stop - first for stop in stops} | {self.batches}
+        for calibrated in range(-first % every, self.batches, every):
+            ends |= {calibrated, calibrated + 1}
+        return sorted(end for end in ends if 0 < end <= self.batches)
+
+    @property
+    def calibrate_every(self) -> int:
+        """Steps between two calibrations."""
+        return max(CALIBRATE_EVERY, CALIBRATE_SAMPLES // self.experiment.training.batch)
+
+    def _step(self, number: int, batch: int, order: np.ndarray) -> tuple[float, float]:
+        """One training step, layer by layer; its mean loss and accuracy."""
+        step, size = number * self.batches + batch, self.experiment.training.batch
+        chosen = np.sort(order[batch * size : (batch + 1) * size])
+        calibrating = step % self.calibrate_every == 0
+        self.model.measure(calibrating)
+        samples, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
+        done = self.model.train(samples, labels, self.rule, self.states, float(self.learning_rate(step)))
+        if calibrating:
+            self.census.add_operands(done.errors)
+        return done.loss, done.accuracy
+
+    def _epoch(self, callback: Callable[[Progress], None] | None, stops: Collection[int] = ()) -> Epoch:
+        started, number = time.perf_counter(), len(self.history)
         order = np.random.default_rng((self.experiment.seed, number)).permutation(len(self.data.train_labels))
         self.states = [self.rule.start_epoch(state) for state in self.states]
         loss, accuracy, before = 0.0, 0.0, self.census.pulses()
         for matrix in self.model.matrices:
             taken(matrix)  # what the tests between epochs converted does not count
         converted = self.ledger.sums.copy()
-        for batch in range(self.batches):
-            step, chosen = number * self.batches + batch, np.sort(order[batch * size : (batch + 1) * size])
-            calibrating = step % CALIBRATE_EVERY == 0
-            self.model.measure(calibrating)
-            samples, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
-            done = self.model.train(samples, labels, self.rule, self.states, self.learning_rate(step))
-            if calibrating:
-                self.census.add_operands(done.errors)
-            self.ledger.add_update(self.census.add_update())
+        start, first = 0, number * self.batches
+        for end in self._ends(number, stops):
+            if self.chain is None or (first + start) % self.calibrate_every == 0:
+                done = self._step(number, start, order)
+            else:
+                done = self.chain.train(order[start:end], self.learning_rate(np.arange(first + start, first + end)))
+            self.ledger.add_update(self.census.add_update(end - start))
             for matrix in self.model.matrices:
                 matrix.tile.wait(self.batch_time)
-            loss, accuracy = loss + done.loss, accuracy + done.accuracy
+            loss, accuracy = loss + done[0], accuracy + done[1]
             if callback is not None:
-                callback(Progress(number + 1, self.experiment.training.epochs, batch + 1, self.batches, done.loss))
+                latest = done[0] / (end - start)
+                callback(Progress(number + 1, self.experiment.training.epochs, end, self.batches, latest))
+            start = end
         self.model.measure(False)
         self.ledger.add_conversions()
         test_loss, test_accuracy = self.test(self.data.test_images, self.data.test_labels)
@@ -229,7 +269,7 @@ class Trainer:
         """What the training made the hardware do, averaged over all of it."""
         choice = self.experiment
         origin = f"measured over {len(self.history)} epochs of {choice.network.name} on {choice.dataset.name}"
-        return self.census.activity(origin, self.arrays())
+        return self.census.activity(origin, self.arrays(), self.ledger.reads())
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """The ledger as a result holds it."""
