@@ -57,7 +57,7 @@ class Programming(BaseModel):
         False,
         description="also search how many of the largest weights to clip. The weights' error falls, the network's may "
         "not: largest weights matter most, and in the LSTM of examples/programming what clipping takes from them costs "
-        "three times the loss that noise of the same mean square does. So test it beside the optimum",
+        "two to five times the loss that noise of the same mean square does. So test it beside the optimum",
     )
     method: Literal["structured", "evolution"] = Field(
         "structured", description="weight by weight, or the published differential evolution of six magnitudes"

@@ -12,13 +12,13 @@ NONE, MEAN_MAGNITUDE, LEAST_SQUARES = range(3)
 
 NEAR = 2.0
 """Standard deviations from zero within which the mean magnitude of a weight takes its whole distribution; beyond, it is
-the mean, which is off by less than 1e-4 over a population (our choice)."""
+the mean. The rms error of a population is off by less than 5e-4 of itself (our choice, as is `LATTICE_STEP`)."""
 
 CELLS = 128
 """Most cells of the lattice on which distributions are convolved."""
 
-LATTICE_STEP = 0.4
-"""Of that lattice, in standard deviations of the weight (our choice)."""
+LATTICE_STEP = 0.7
+"""Of that lattice, in standard deviations of the weight."""
 
 
 @njit(cache=True, fastmath=True)
@@ -43,7 +43,7 @@ def _deposit(lattice, shapes, column, spread, origin, target, lowest, clear, low
     last = 0
     for k in range(shapes.shape[2]):
         mass = (1 - beyond) * shapes[entry, column, k] + beyond * shapes[entry + 1, column, k]
-        if mass < 1e-7:
+        if mass < 1e-5:
             continue
         place = min(max(origin + spread * (low + step * k), 0.0), len(lattice) - 1.001)
         cell = int(place)
@@ -76,9 +76,9 @@ def _side(result, one, other, conductances, factors, side, column, tables, geome
             length = _deposit(one, shapes, column, spread, origin, target, lowest, clear, low, step)
             other[:used] = result[:used]
             result[:] = 0.0
-            for i in range(used):
-                for k in range(min(length, len(result) - i)):
-                    result[i + k] += other[i] * one[k]
+            for k in range(length):
+                for i in range(min(used, len(result) - k)):
+                    result[i + k] += one[k] * other[i]
             used = min(used + length, len(result))
         total += origin
     return used, total
@@ -86,68 +86,84 @@ def _side(result, one, other, conductances, factors, side, column, tables, geome
 
 @njit(cache=True, fastmath=True)
 def _moments_of(lattice, used):
-    """Mass, mean and mean square of a distribution, in cells."""
+    """Mass, mean and variance of a distribution, in cells."""
     mass = first = second = 0.0
     for i in range(used):
         mass += lattice[i]
         first += i * lattice[i]
         second += i * i * lattice[i]
-    return mass, first / mass, second / mass
+    first /= mass
+    return mass, first, second / mass - first * first
 
 
 @njit(cache=True, fastmath=True)
-def mean_magnitude(plus, used_plus, start_plus, minus, used_minus, start_minus, cell, mean, sigma, distances):
-    """Mean of |weight| of a weight near zero, from the distributions of both sides on one lattice.
+def _distances_from(lattice, used, result):
+    """Mean distance of whole cells from a distribution, from `CELLS` before its lattice to as many behind it.
 
-    The lattice's own variance is taken off again to first order.
+    Returns its mean and variance, in cells.
     """
-    mass_plus, mean_plus, square_plus = _moments_of(plus, used_plus)
-    mass_minus, mean_minus, square_minus = _moments_of(minus, used_minus)
-    # mean distance of each whole cell from the minus side
-    below = moment = 0.0
-    for i in range(used_minus):
-        below += minus[i] / mass_minus
-        moment += i * minus[i] / mass_minus
-        distances[i] = i * (2 * below - 1) - 2 * moment + mean_minus
+    mass, mean, variance = _moments_of(lattice, used)
+    for i in range(CELLS):
+        result[i] = mean + (CELLS - i)
+    for i in range(CELLS + used, len(result)):
+        result[i] = i - CELLS - mean
+    below, moment, whole = 0.0, 0.0, 1 / mass
+    for i in range(used):
+        below += lattice[i] * whole
+        moment += i * lattice[i] * whole
+        result[CELLS + i] = i * (2 * below - 1) - 2 * moment + mean
+    return mean, variance
+
+
+@njit(cache=True, fastmath=True)
+def mean_magnitude(plus, used, start, distances, minus, cell, mean, sigma):
+    """Mean of |weight| of a weight near zero, from the distribution of one side and the distances from the other.
+
+    `minus` holds the start, mean and variance of the other side. The lattice's own variance is taken off again to first
+    order.
+    """
+    start_minus, mean_minus, variance_minus = minus
+    mass, mean_plus, variance_plus = _moments_of(plus, used)
     # both lattices have whole cells; what is left of their distance is split over two of them
-    distance = mean / cell - start_plus + start_minus
-    shift = math.floor(distance)
+    distance = mean / cell - start + start_minus
+    shift = int(min(max(math.floor(distance), -CELLS), CELLS))
     part = distance - shift
     first = 0.0
-    for i in range(used_plus):
-        for k in range(2):
-            place = i + shift + k
-            if place < 0:
-                apart = mean_minus - place
-            elif place >= used_minus:
-                apart = place - mean_minus
-            else:
-                apart = distances[place]
-            first += plus[i] / mass_plus * (part if k else 1 - part) * apart
-    variance = square_plus - mean_plus**2 + square_minus - mean_minus**2 + part * (1 - part)
+    for i in range(used):
+        place = i + shift + CELLS
+        first += plus[i] * ((1 - part) * distances[place] + part * distances[place + 1])
+    variance = variance_plus + variance_minus + part * (1 - part)
     found = (mean_plus - mean_minus + distance) * cell
     surplus = variance * cell * cell + found * found - mean * mean - sigma * sigma
     density = math.exp(-0.5 * (mean / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
-    return first * cell - surplus * density
+    return first / mass * cell - surplus * density
 
 
 @njit(cache=True, fastmath=True)
 def strategy_moments(conductances, factors, unit, mean_table, variance_table, lowest, span, means, variances):
-    """Mean and variance of every weight at every time, in units of the largest weight."""
+    """Mean and variance of every weight at every time, in units of the largest weight.
+
+    Most devices are at their lowest conductance; the others are counted as differences from that.
+    """
     count, times = mean_table.shape
+    idle = 0.0
+    for pair in range(len(factors)):
+        idle += 2 * (factors[pair] * unit) ** 2
     for j in range(conductances.shape[0]):
         for t in range(times):
             means[j, t] = 0.0
-            variances[j, t] = 0.0
+            variances[j, t] = idle * variance_table[0, t]
         for pair in range(len(factors)):
             for side in range(2):
+                if conductances[j, pair, side] == lowest:
+                    continue
                 entry, beyond = _place(conductances[j, pair, side], lowest, span, count)
                 signed = factors[pair] * unit * (1 - 2 * side)
                 for t in range(times):
                     mean = (1 - beyond) * mean_table[entry, t] + beyond * mean_table[entry + 1, t]
                     variance = (1 - beyond) * variance_table[entry, t] + beyond * variance_table[entry + 1, t]
-                    means[j, t] += signed * mean
-                    variances[j, t] += signed * signed * variance
+                    means[j, t] += signed * (mean - mean_table[0, t])
+                    variances[j, t] += signed * signed * (variance - variance_table[0, t])
 
 
 @njit(cache=True, fastmath=True)
@@ -155,31 +171,31 @@ def compensation(kind, weights, density, conductances, factors, unit, means, var
     """Factor by which weights are multiplied at each time."""
     times = means.shape[1]
     if kind == MEAN_MAGNITUDE:
-        plus, minus, one, other, distances = np.empty((5, CELLS))
+        plus, one, other = np.empty((3, CELLS))
+        distances = np.empty(3 * CELLS + 1)
         written = 0.0
         for t in range(times):
-            total, cell, used_minus, start_minus = 0.0, 0.0, 0, 0.0
-            before = 0
+            total, cell, before = 0.0, 0.0, 0
+            minus = 0.0, 0.0, 0.0
             for j in range(len(weights)):
                 mean, sigma = means[j, t], math.sqrt(variances[j, t])
-                if abs(mean) < NEAR * sigma and density[j] > 0.0:
+                size = abs(mean)
+                if density[j] > 0.0 and size < NEAR * sigma:
                     target = conductances[j]
-                    if cell == 0.0 or sigma > 2 * cell / LATTICE_STEP:
-                        cell, same = LATTICE_STEP * sigma, False
-                    else:
-                        same = True
+                    same = sigma <= 3 * cell / LATTICE_STEP
+                    if same:
                         for pair in range(len(factors)):
                             same &= target[pair, 1] == conductances[before, pair, 1]
+                    else:
+                        cell = LATTICE_STEP * sigma
                     if not same:
-                        used_minus, start_minus = _side(
-                            minus, one, other, target, factors, 1, t, tables, geometry, unit, cell
-                        )
+                        used, start = _side(plus, one, other, target, factors, 1, t, tables, geometry, unit, cell)
+                        centre, variance = _distances_from(plus, used, distances)
+                        minus = start, centre, variance
                     before = j
                     used, start = _side(plus, one, other, target, factors, 0, t, tables, geometry, unit, cell)
-                    mean = mean_magnitude(
-                        plus, used, start, minus, used_minus, start_minus, cell, mean, sigma, distances
-                    )
-                total += density[j] * abs(mean)
+                    size = mean_magnitude(plus, used, start, distances, minus, cell, mean, sigma)
+                total += density[j] * size
             if t == 0:
                 written = total
             else:

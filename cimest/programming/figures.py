@@ -50,7 +50,7 @@ def figures(study: Study) -> dict[str, Figure]:
     """All figures that a study has the data for: `error`, `strategy`, and `accuracy` with a trained network."""
     with style():
         first = next(iter(study.comparisons.values()))
-        drawn = {"error": error(study, first), "strategy": strategy(study, first)}
+        drawn = {"error": error(study, first), "strategy": strategy(study)}
         if study.aged:
             drawn["accuracy"] = accuracy(study)
         for figure in drawn.values():
@@ -88,7 +88,9 @@ def error(study: Study, first: Comparison) -> Figure:
     for way, rms in study.result["error"]["rms"].items():
         factor = first.ways[way].strategy.encoding.significance[0]
         name = f"{LABELS[way]}, F = {factor:.2g}" if len(study.comparisons) == 1 else LABELS[way]
-        left.plot(places, 100 * np.array(rms), MARKERS[way] + "-", color=COLOURS[way], label=name)
+        # the best hand rule can be as good as the optimum, and then shows around it
+        marker: dict[str, Any] = {"markersize": 7, "markerfacecolor": "none"} if way == "naive" else {}
+        left.plot(places, 100 * np.array(rms), MARKERS[way] + "-", color=COLOURS[way], label=name, **marker)
     left.set_ylabel("Rms weight error (% of largest weight)")
     left.set_ylim(0)
     left.set_title(f"Error over time: {study.moments.device.name}")
@@ -106,9 +108,12 @@ def error(study: Study, first: Comparison) -> Figure:
     return figure
 
 
-def strategy(study: Study, first: Comparison) -> Figure:
-    """Conductances over the weight: the best hand rule and the optimum of one population, above its density."""
-    layer = next(iter(study.comparisons))
+def strategy(study: Study) -> Figure:
+    """Conductances over the weight: the best hand rule and the optimum, above the density; of the largest layer."""
+    weights = study.result["weights"]
+    sizes = weights if isinstance(weights, dict) else {}
+    layer = max(study.comparisons, key=lambda name: sizes.get(name, 0))
+    first = study.comparisons[layer]
     ways = [way for way in ("naive", "optimised", "clipped", "own") if way in first.ways]
     figure, panels = _blank(DOUBLE, 66 * MM, len(ways), sharey=True)
     names = ("most significant", "second", "third", "fourth")
@@ -128,7 +133,7 @@ def strategy(study: Study, first: Comparison) -> Figure:
         axes.set_title(f"{name}, F = {factor:.2g}" if pairs > 1 else name)
         axes.set_xlabel(f"Weight of {layer} (of the largest)" if study.aged else "Weight (of the largest)")
         axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.04 * top)
+        axes.set_ylim(-0.02 * top, 1.04 * top)
         axes.grid()
     panels[0].set_ylabel("Target conductance (µS)")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -141,7 +146,10 @@ def accuracy(study: Study) -> Figure:
     figure, (left, right) = _blank(DOUBLE, 66 * MM, 2)
     times = list(study.moments.times)
     trained = study.result["as_trained"]
-    for axes, what, factor, name in ((left, "accuracy", 100, "Test accuracy (%)"), (right, "loss", 1, "Test loss")):
+    for axes, what, factor, name in (
+        (left, "accuracy", 100, "Test accuracy (%)"),
+        (right, "loss", 1, "Test loss (nats)"),
+    ):
         places = _time_axis(axes, times)
         for number, (way, aged) in enumerate(study.aged.items()):
             values = factor * getattr(aged, what)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cimest.programming import compiled
 from cimest.programming.encoding import RULES, Encoding, by_rule, shares
 from cimest.programming.error import Evaluator, Strategy, budget
 from cimest.programming.evolution import evolve
@@ -224,6 +225,19 @@ def test_error_without_sampling_agrees_with_samples(pcm, density, way):
     alpha, square = sampled(strategy, pcm.device, draw(density, 100_000, rng), rng).T
     assert error.rms == pytest.approx(np.sqrt(square), rel=0.01)
     assert error.compensation == pytest.approx(alpha, rel=0.003)
+
+
+@pytest.mark.parametrize("mean", [-2.5, 0.5, 1.5, 7.5])
+def test_mean_magnitude_of_distributions_on_a_lattice(mean):
+    """One side certain, the other at cell 0 for a quarter and at cell 2 for three: by hand."""
+    (plus, minus), distances = np.zeros((2, compiled.CELLS)), np.zeros(3 * compiled.CELLS + 1)
+    plus[3] = 1.0
+    minus[0], minus[2] = 0.25, 0.75
+    centre, variance = compiled._distances_from(minus, 3, distances)
+    assert (centre, variance) == pytest.approx((1.5, 0.75))
+    expected = 0.25 * abs(mean + 1.5) + 0.75 * abs(mean - 0.5)
+    found = compiled.mean_magnitude(plus, 4, 3.0, distances, (1.5, centre, variance), 0.1, 0.1 * mean, 0.1 * 0.75**0.5)
+    assert found == pytest.approx(0.1 * expected)
 
 
 def test_error_of_the_published_fit(pcm):
