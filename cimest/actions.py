@@ -28,6 +28,8 @@ class Action:
         Whether one can start in each clock cycle; else each waits for the one before.
     transfer : bool
         Whether it moves data, and so may overlap with computation if the schedule says so.
+    time : float, optional
+        What each takes where the chip's description gives it, else as long as the circuits need. [s]
     """
 
     layer: str
@@ -39,3 +41,4 @@ class Action:
     arguments: Mapping[str, Real] = field(default_factory=dict)
     pipelined: bool = False
     transfer: bool = False
+    time: Real | None = None

@@ -22,6 +22,10 @@ class LayerActivity:
         Probability that a line is driven in one cycle of an error vector, mean over the cycles.
     input_zeros, error_zeros : float
         Fraction of inputs, and of errors at the layer's output, that are zero.
+    input_power, error_power : float
+        Mean square of the level of a line over its full scale, where whole vectors are read.
+    forward_reads, backward_reads : float
+        Mean reads of a vector, those with them that repeat one (not bounded by 1).
     conductance : float
         Mean conductance of the cells, from 0 (smallest) to 1 (largest).
     updated_up, updated_down : float
@@ -57,6 +61,10 @@ class LayerActivity:
     error_ones: float = 0.1
     input_zeros: float = 0.4
     error_zeros: float = 0.4
+    input_power: float = 0.1
+    error_power: float = 0.05
+    forward_reads: float = 1.0
+    backward_reads: float = 1.0
     conductance: float = 0.5
     updated_up: float = 0.05
     updated_down: float = 0.05

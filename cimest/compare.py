@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from cimest.activity import Activity
 from cimest.config import Experiment, load
 from cimest.config.loader import resolved
+from cimest.config.sections import field_at, unit_of
 from cimest.dataflow import conflicts, resolve
 from cimest.estimate import energies
 from cimest.result import read_result, recorded
 from cimest.run import price_experiment
+from hwlib.units import pretty
 
 WHOLE = ("network", "dataset", "training.rule", "training.learning_rate", "chip.device")
 """Sections that change as one, since their keys belong together."""
@@ -46,11 +48,12 @@ def spelled(experiment: Experiment) -> dict[str, Any]:
     """Everything an experiment says, its dataflow choice by choice instead of by the name of a base."""
     data = resolved(experiment)
     schedule = asdict(resolve(experiment.dataflow))
-    data["dataflow"] = {
-        "base": "naive",
-        "gradient": {"accumulate": schedule.pop("accumulate"), "bits": schedule.pop("gradient_bits")},
-        **schedule,
+    gradient = {
+        "bits": schedule.pop("gradient_bits"),
+        **{key: schedule.pop(key) for key in ("accumulate", "early", "room")},
     }
+    said = {"base": "naive", "gradient": gradient, **schedule}
+    data["dataflow"] = {key: said[key] for key in type(experiment.dataflow).model_fields}
     return data
 
 
@@ -64,6 +67,32 @@ def differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> I
             yield from differences(before, after, here)
         else:
             yield here, before, after
+
+
+def shown(path: str, value: Any) -> str:
+    """A value of an experiment for people: quantities with their unit, sections by their name."""
+    if isinstance(value, dict):
+        return str(value.get("name", value))
+    field = field_at(path.split("."))
+    if not isinstance(value, float) or field is None:
+        return str(value)
+    unit = unit_of(field)
+    return f"{value / 8 / 1024:g} KiB" if unit == "bit" else pretty(value, unit)
+
+
+def reached(step: Step) -> list[str]:
+    """What a step changes and to what, one entry for each choice, without the name of a section that all share."""
+    if " + " in step.choice:
+        return [_without_section(choice) for choice in step.choice.split(" + ")]
+    before, after = step.before, step.after
+    if isinstance(before, dict) and isinstance(after, dict) and before.get("name") == after.get("name"):
+        keys = (key for key in after if after[key] != before.get(key))
+        return [f"{_without_section(step.choice)}.{key}: {after[key]}" for key in keys]
+    return [f"{_without_section(step.choice)}: {shown(step.choice, after)}"]
+
+
+def _without_section(choice: str) -> str:
+    return choice.removeprefix("chip.").removeprefix("dataflow.").removeprefix("training.")
 
 
 def changed(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:

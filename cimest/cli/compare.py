@@ -51,23 +51,10 @@ def compare(
         _print(steps, figures, reference)
 
 
-def shown(path: str, value: Any) -> str:
-    """A value of an experiment for people: quantities with their unit, sections by their name."""
-    from cimest.config.sections import field_at, unit_of
-    from hwlib.units import pretty
-
-    if isinstance(value, dict):
-        return str(value.get("name", value))
-    field = field_at(path.split("."))
-    if not isinstance(value, float) or field is None:
-        return str(value)
-    unit = unit_of(field)
-    return f"{value / 8 / 1024:g} KiB" if unit == "bit" else pretty(value, unit)
-
-
 def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str, Any] | None) -> None:
     from rich.table import Table
 
+    from cimest.compare import shown
     from cimest.report.headline import number
     from hwlib.units import pretty
 

@@ -30,7 +30,7 @@ def optimise_dataflow(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Search schedules, weight-gradient units and sizes for EXPERIMENT; device, arrays, ADCs, rule and batch stay."""
+    """Search schedules, circuits and sizes for EXPERIMENT; device, arrays, bits, rule and batch stay."""
     from rich.progress import Progress
 
     from cimest.config import load
@@ -69,8 +69,7 @@ def _stderr() -> Any:
 def _print(given: Any, found: Any, objective: str) -> None:
     from rich.table import Table
 
-    from cimest.cli.compare import shown
-    from cimest.compare import differences, spelled
+    from cimest.compare import differences, shown, spelled
 
     out = console()
     out.print(

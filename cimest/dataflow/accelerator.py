@@ -9,7 +9,7 @@ What it does (our choice), layer by layer over the whole batch:
   global buffer in the cheapest order that it has room for (`fetched_bits`);
 * activations and errors of the batch wait in the global buffer, and beside them a layer's gradient, if the rule needs
   all of it for its scale; what it has no room for goes to DRAM and is read there for each pass that needs it;
-* what passes between global buffer and lanes crosses wires as long as the side of the chip;
+* what passes between global buffer and lanes, which lie beside each other, crosses the lanes;
 * weights lie in DRAM, from where each pass reads them once a batch, and where the update writes them;
 * centring is not needed; rectifiers, pooling and the rule's circuits are those of the analog chip.
 """
@@ -28,12 +28,11 @@ from cimest.dataflow.design import Design
 from cimest.dataflow.lanes import fetched_bits
 from cimest.dataflow.matrix import move
 from cimest.mapping.floorplan import Placement
-from cimest.mapping.part import Part, technology
+from cimest.mapping.part import Part, across, technology
 from cimest.mapping.parts import lane_edge, operand_word
 from cimest.rules import Rule
 from hwlib.component import Real
 from hwlib.components.buffers import SramBuffer
-from hwlib.components.interconnect import Bus
 from hwlib.components.outer_product import OuterProductUnit
 
 OWN_PARTS = ("relu", "max_pool", "average_pool", "adder", "function_table", "vector_unit", "root_table", "lstm_gates")
@@ -64,8 +63,7 @@ def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[st
         **{name: design.parts[name] for name in OWN_PARTS if name in design.parts},
         **rule.parts(network, chip),
     }
-    area = sum(part.count * part.component.area(tech) for part in parts.values())
-    parts["chip_interconnect"] = Part(Bus(np.sqrt(area), chip.bus_bits), 1, "chip")
+    parts["operand_interconnect"] = across({"outer_product": parts["outer_product"]}, chip, tech)
     own = replace(design, parts=parts)
     actions: list[Action] = []
     for placement in design.plan.placements:
@@ -95,11 +93,13 @@ def passes(design: Design, placement: Placement, activity: LayerActivity, scaled
     positions, groups = layer.positions * batch, layer.groups
     inward, outward = layer.fan_in, layer.fan_out / groups
     busy_inputs, busy_errors = 1 - activity.input_zeros, 1 - activity.error_zeros
-    yield from product(design, placement, "forward", (inward, positions, outward), (inputs, weights), busy_inputs)
+    busy = (busy_inputs, 1.0)
+    yield from product(design, placement, "forward", (inward, positions, outward), (inputs, weights), busy)
     if design.network.passes_error_on(layer):
-        yield from product(design, placement, "backward", (outward, positions, inward), (errors, weights), busy_errors)
-    both = busy_inputs * busy_errors
-    yield from product(design, placement, "weight_gradient", (positions, inward, outward), (inputs, errors), both)
+        busy = (busy_errors, 1.0)
+        yield from product(design, placement, "backward", (outward, positions, inward), (errors, weights), busy)
+    busy = (busy_inputs, busy_errors)
+    yield from product(design, placement, "weight_gradient", (positions, inward, outward), (inputs, errors), busy)
     spilled = _spill(design, scaled)
     source = design.network.sources_of(layer)[0] == "input"
     name, results = layer.name, design.stored_values(placement) * chip.input_bits
@@ -118,7 +118,7 @@ def product(
     pass_: str,
     sizes: tuple[Real, Real, Real],
     operands: tuple[Real, Real],
-    nonzero: Real,
+    busy: tuple[Real, Real],
 ) -> Iterator[Action]:
     """One product of two matrices for a batch, a sample's share.
 
@@ -128,14 +128,15 @@ def product(
         Length of each sum, rows and columns of the result, of each group.
     operands : tuple
         Bits of the two.
-    nonzero : float
-        Share of the products that are not skipped.
+    busy : tuple
+        Shares of both that are not zero.
     """
     layer, name, chip, batch = placement.layer, placement.layer.name, design.chip, design.batch
     edge, (length, rows, columns) = lane_edge(chip), sizes
     slots = layer.groups * length * np.ceil(rows / edge) * np.ceil(columns / edge) / batch
     used = layer.macs / (slots * chip.weight_gradient.lanes)
-    yield Action(name, pass_, "outer_product", "accumulate", slots, slots, {"executed": used * nonzero}, pipelined=True)
+    executed = {"executed": used * busy[0] * busy[1], "activations": busy[0], "errors": busy[1]}
+    yield Action(name, pass_, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
     yield Action(name, pass_, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
     one, other = (bits / layer.groups for bits in operands)
     fetched = fetched_bits(one, other, rows, columns, edge, chip.weight_gradient.operand_buffer)
@@ -145,7 +146,7 @@ def product(
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
     yield from move(design, name, pass_, "operand_buffer", "write", fetched)
     yield from move(design, name, pass_, "global_buffer", "write", results)
-    yield from move(design, name, pass_, "chip_interconnect", "transfer", fetched + results)
+    yield from move(design, name, pass_, "operand_interconnect", "transfer", fetched + results)
 
 
 def transferred(design: Design, name: str, pass_: str, read: Real, written: Real) -> Iterator[Action]:

@@ -102,7 +102,7 @@ def _product(design: Design, name: str, pass_: str, layer: Attention, product: P
 def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product: Product) -> Iterator[Action]:
     """By multipliers: a square block of results stays in the lanes while operands stream past from their buffer.
 
-    A causal mask leaves out what it hides.
+    Operands and results cross the unit, which lies beside the global buffer. A causal mask leaves out what it hides.
     """
     chip, edge = design.chip, attention_edge(design.chip)
     shown = (layer.steps + 1) / (2 * layer.steps) if layer.causal else 1.0
@@ -114,8 +114,9 @@ def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product
     one = product.rows * product.inner * product.streamed_bits
     other = product.inner * product.columns * product.stored_bits
     fetched = layer.heads * fetched_bits(one, other, product.rows, product.columns, edge, chip.attention.buffer)
+    results = shown * layer.heads * product.rows * product.columns * _result_bits(design, pass_)
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
-    yield from move(design, name, pass_, "chip_interconnect", "transfer", fetched)
+    yield from move(design, name, pass_, "attention_interconnect", "transfer", fetched + results)
     words = fetched / (2 * edge * np.maximum(chip.input_bits, chip.error_bits))
     yield Action(name, pass_, "attention_buffer", "write", words, words, pipelined=True, transfer=True)
 
@@ -161,4 +162,10 @@ def _rewritten(design: Design, name: str, pass_: str, heads: int, product: Produ
     streamed = heads * product.rows * product.inner * product.streamed_bits * loads
     stored: Real = heads * product.inner * product.columns * product.stored_bits
     yield from move(design, name, pass_, "global_buffer", "read", streamed + stored)
-    yield from move(design, name, pass_, "chip_interconnect", "transfer", streamed + stored)
+    results = heads * product.rows * product.columns * _result_bits(design, pass_)
+    yield from move(design, name, pass_, "attention_interconnect", "transfer", streamed + stored + results)
+
+
+def _result_bits(design: Design, pass_: str) -> Real:
+    """Word in which a product leaves the unit."""
+    return design.chip.input_bits if pass_ == "forward" else design.chip.error_bits

@@ -10,6 +10,7 @@ import numpy as np
 
 from cimest.config.schedule import Schedule
 from cimest.config.schema import Chip
+from cimest.dataflow.room import Room, allot, excess
 from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement
 from cimest.mapping.part import Part
@@ -94,19 +95,37 @@ class Design:
     def _places(self) -> dict[str, int]:
         return {placement.layer.name: place for place, placement in enumerate(self.plan.placements)}
 
-    def images_kept(self, placement: Placement) -> Real:
+    def waits(self, placement: Placement) -> Real:
+        """1 if a layer's weight gradient is formed when all images of a batch have passed, 0 if as they come."""
+        return self.stacked(placement) * (1 - self.room.early[placement.layer.name])
+
+    def images_in_a_visit(self, placement: Placement) -> Real:
+        """Images of a layer whose weight gradients are formed at the same time, where all do not wait for a batch.
+
+        Rows of an SRAM array take places of as many images as they have room for.
+        """
+        chip, layer = self.chip, placement.layer
+        if chip.weight_gradient.unit == "digital":
+            return self.schedule.image_group
+        rows: Real = chip.weight_gradient.rows
+        places = layer.input[1] * layer.input[2] if self.schedule.operand_writes == "once" else layer.positions
+        unaligned = np.ceil((rows - 1) / places) + 1
+        filled = np.where(places % rows == 0, 1, np.where(rows % places == 0, rows / places, unaligned))
+        return np.minimum(self.batch, np.where(self.stacked(placement), filled, self.schedule.image_group))[()]
+
+    def images_waiting(self, placement: Placement, waits: Real) -> Real:
         """Images whose activations and errors of a layer wait for its weight gradient at the same time.
 
         In a pipeline, whose stages are the layers' forward and backward passes (our choice), an image's activations
         wait while the layers behind work forward and backward.
         """
-        waiting = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
-        some = np.minimum(self.batch, self.images_at_once(placement) + waiting)
-        return np.where(self._whole_batch(placement), self.batch, some)[()]
+        behind = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
+        some = np.minimum(self.batch, self.images_in_a_visit(placement) + behind)
+        return np.where(self.whole_batch(placement, waits), self.batch, some)[()]
 
-    def _whole_batch(self, placement: Placement) -> Real:
+    def whole_batch(self, placement: Placement, waits: Real) -> Real:
         """1 if all images of a batch wait at a layer together, for its weight gradient or for a batch's statistics."""
-        return 1.0 if self._place(placement) <= self._last_batch_statistics else self.stacked(placement)
+        return 1.0 if self._place(placement) <= self._last_batch_statistics else waits
 
     @cached_property
     def _last_batch_statistics(self) -> int:
@@ -175,56 +194,31 @@ class Design:
         taker = next((other for other in self.plan.placements if source in self.stage(other).names), None)
         return self.spill(taker) if taker is not None and self.errors_wait(taker) else 0.0
 
+    @cached_property
+    def room(self) -> Room:
+        """Which gradients lie where, and what waits for them in DRAM."""
+        return allot(self)
+
     def spill(self, placement: Placement) -> Real:
         """Fraction of what is kept of a layer for later passes that the global buffer has no room for.
 
         Layers that go image by image come first, since theirs are needed again soon; those of which the whole batch
         waits share what is left.
         """
-        if self.schedule.activations == "dram":
-            return 1.0
-        soon, later = self._spilled
-        return np.where(self._whole_batch(placement), later, soon)[()]
-
-    @cached_property
-    def _spilled(self) -> tuple[Real, Real]:
-        """See `spill`: of layers that go image by image, and of the others."""
-        soon: Real = 0.0
-        later: Real = 0.0
-        for other in self.plan.placements:
-            bits, waits = self.kept_bits(other) * self.images_kept(other), self._whole_batch(other)
-            soon, later = soon + (1 - waits) * bits, later + waits * bits
-        size = self.chip.global_buffer.size
-        return _excess(soon, size), _excess(later, np.maximum(0.0, size - soon))
-
-    @cached_property
-    def _gradients_image_by_image(self) -> Real:
-        """Gradients that wait for the next image's share. [bit]"""
-        return sum((1 - self.stacked(p)) * p.layer.weights * self.schedule.gradient_bits for p in self.plan.placements)
+        return self.room.spilled[placement.layer.name]
 
     def gradient_word_spill(self, placement: Placement) -> Real:
         """Fraction of a layer's weight gradient that goes to DRAM and comes back for each image."""
         if self.schedule.accumulate == "dram":
             return 1.0
-        excess = _excess(self._gradients_image_by_image, self.chip.weight_gradient.buffer)
-        return np.where(self.stacked(placement), 0.0, excess)[()]
+        return np.where(self.stacked(placement), 0.0, self.room.image_spill)[()]
 
     def gradient_slices(self, placement: Placement) -> Real:
-        """Slices into which a layer's weight gradient is cut so that each fits into the gradient buffer.
+        """Slices into which a layer's weight gradient is cut so that each has room.
 
         A gradient of which the lanes hold a block until the batch has passed needs none.
         """
-        if self.schedule.accumulate in ("dram", "in_unit"):
-            return 1.0
-        bits = placement.layer.weights * self.schedule.gradient_bits
-        return np.where(self.stacked(placement), np.ceil(bits / self._gradient_room), 1.0)[()]
-
-    @property
-    def _gradient_room(self) -> Real:
-        """What the gradients of layers that go image by image leave of the gradient buffer: a word at least. [bit]"""
-        return np.maximum(
-            self.schedule.gradient_bits, self.chip.weight_gradient.buffer - self._gradients_image_by_image
-        )
+        return self.room.slices[placement.layer.name]
 
     def gradient_set_aside(self, placement: Placement, scaled: bool) -> Real:
         """Share of what the gradient buffer has taken of a batch's summed gradient that waits in DRAM for the update.
@@ -239,14 +233,9 @@ class Design:
         if self.schedule.accumulate in ("dram", "dram_per_batch"):
             return 1.0
         bits = placement.layer.weights * self.schedule.gradient_bits
-        return np.where(self.stacked(placement), scaled * _excess(bits, self._gradient_room), 0.0)[()]
+        return np.where(self.waits(placement), scaled * excess(bits, self.room.late), 0.0)[()]
 
 
 def normalised_batches(layers: Iterable[Layer]) -> int:
     """Batch normalisations among some layers: each needs all images of a batch before any goes on."""
     return sum(isinstance(layer, Normalise) and layer.kind == "batch" for layer in layers)
-
-
-def _excess(bits: Real, size: Real) -> Real:
-    """Fraction of so many bits that a memory has no room for."""
-    return np.maximum(0.0, 1 - size / np.maximum(bits, 1))

@@ -50,11 +50,11 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
     if chip.weight_gradient.unit != "in_array":  # outputs whose gradient is pulsed in the arrays stay as they are
-        yield _streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
+        yield streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
     if isinstance(placement.layer, Lstm):
-        yield _gates(design, placement.layer, "forward")
+        yield gates(design, placement.layer, "forward")
     for layer in stage.digital:
-        yield from _forward(design, name, layer, activity)
+        yield from layer_forward(design, name, layer, activity)
     remembered = design.remembered_values(placement) * chip.input_bits
     # What is normalised by batches waits for the statistics of all images, and is kept for the backward pass anyway.
     waited = sum(prod(layer.input) for layer in stage.digital if normalised_batches([layer])) * chip.input_bits
@@ -63,29 +63,29 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     yield from move(design, name, "forward", "global_buffer", "write", remembered)
 
 
-def _forward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:
+def layer_forward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:
     """Forward pass of one layer, charged to the stage of that name."""
     values, results = prod(layer.input), prod(layer.output)
     if isinstance(layer, Activation) and layer.kind == "relu":
-        yield _streamed(design, name, "forward", "relu", "apply", values)
+        yield streamed(design, name, "forward", "relu", "apply", values)
     elif isinstance(layer, Activation):
-        yield _streamed(design, name, "forward", "function_table", "look_up", values)
+        yield streamed(design, name, "forward", "function_table", "look_up", values)
     elif isinstance(layer, MaxPool):
-        yield _streamed(design, name, "forward", "max_pool", "pool", results)
+        yield streamed(design, name, "forward", "max_pool", "pool", results)
     elif isinstance(layer, AveragePool):  # dividing by the number of places is part of the next layer's shift
-        yield _streamed(design, name, "forward", "average_pool", "accumulate", results * layer.places)
+        yield streamed(design, name, "forward", "average_pool", "accumulate", results * layer.places)
     elif isinstance(layer, Add):
         sources = len(design.network.sources_of(layer))
-        yield _streamed(design, name, "forward", "adder", "add", results * (sources - 1))
+        yield streamed(design, name, "forward", "adder", "add", results * (sources - 1))
     elif isinstance(layer, Normalise):
         vectors = layer.input[0] / design.batch if layer.kind == "batch" else layer.input[1] * layer.input[2]
-        yield _streamed(design, name, "forward", "vector_unit", "multiply_accumulate", NORMALISE_FORWARD * values)
-        yield _streamed(design, name, "forward", "root_table", "look_up", vectors)
+        yield streamed(design, name, "forward", "vector_unit", "multiply_accumulate", NORMALISE_FORWARD * values)
+        yield streamed(design, name, "forward", "root_table", "look_up", vectors)
         yield from _learned(design, name, "forward", "global_buffer", "read", layer.parameters)
     elif isinstance(layer, Embedding):
         yield from _learned(design, name, "forward", "dram", "read", results)
     elif isinstance(layer, PlaceEmbedding):
-        yield _streamed(design, name, "forward", "adder", "add", values)
+        yield streamed(design, name, "forward", "adder", "add", values)
         yield from _learned(design, name, "forward", "global_buffer", "read", layer.parameters)
     elif isinstance(layer, Attention):
         yield from attention.forward(design, name, layer, activity)
@@ -102,12 +102,12 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     word, spilled, through_dram = chip.error_bits, design.spill(placement), design.schedule.activations == "dram"
     returned = stage.returned_values
     if joined := returned - stage.result_values:
-        yield _streamed(design, name, "backward", "adder", "add", joined)
+        yield streamed(design, name, "backward", "adder", "add", joined)
     needed = stage.digital if design.network.passes_error_on(placement.layer) else stage.after
     for layer in reversed(needed):
         yield from _backward(design, name, layer, activity)
     if isinstance(placement.layer, Lstm):
-        yield _gates(design, placement.layer, "backward")
+        yield gates(design, placement.layer, "backward")
     passes = 1 + normalised_batches(needed)
     read = stage.returned_before * word * passes
     made, kept = 0, 0
@@ -134,15 +134,15 @@ def _backward(design: Design, name: str, layer: Layer, activity: LayerActivity) 
     """Backward pass of one layer; pooling and addition only pass errors on."""
     values = prod(layer.input)
     if isinstance(layer, Activation) and layer.kind == "relu":
-        yield _streamed(design, name, "backward", "relu", "apply", values)
+        yield streamed(design, name, "backward", "relu", "apply", values)
     elif isinstance(layer, Activation):
-        yield _streamed(design, name, "backward", "vector_unit", "multiply_accumulate", SLOPE * values)
+        yield streamed(design, name, "backward", "vector_unit", "multiply_accumulate", SLOPE * values)
     elif isinstance(layer, Normalise):
         count = NORMALISE_BACKWARD[layer.kind] * values
-        yield _streamed(design, name, "backward", "vector_unit", "multiply_accumulate", count)
+        yield streamed(design, name, "backward", "vector_unit", "multiply_accumulate", count)
         yield from _learned(design, name, "backward", "global_buffer", "read", layer.parameters)
     elif isinstance(layer, PlaceEmbedding):  # the sum of a batch's errors lies in the buffer
-        yield _streamed(design, name, "backward", "adder", "add", values)
+        yield streamed(design, name, "backward", "adder", "add", values)
         for action in ("read", "write"):
             yield from _learned(design, name, "backward", "global_buffer", action, values)
     elif isinstance(layer, Attention):
@@ -161,12 +161,12 @@ def update(design: Design, placement: Placement) -> Iterator[Action]:
             continue
         tokens = isinstance(layer, Embedding)
         changed: Real = prod(layer.output) if tokens else layer.parameters / design.batch
-        yield _streamed(design, name, pass_, "vector_unit", "multiply_accumulate", changed)
+        yield streamed(design, name, pass_, "vector_unit", "multiply_accumulate", changed)
         for action in ("read", "write"):
             yield from _learned(design, name, pass_, "dram" if tokens else "global_buffer", action, changed)
 
 
-def _streamed(design: Design, name: str, pass_: str, part: str, action: str, count: Real) -> Action:
+def streamed(design: Design, name: str, pass_: str, part: str, action: str, count: Real) -> Action:
     """So many actions by all units of a part, while data pass by."""
     return Action(name, pass_, part, action, count, count / design.units(part), pipelined=True, transfer=True)
 
@@ -176,7 +176,7 @@ def _learned(design: Design, name: str, pass_: str, memory: str, action: str, va
     yield from move(design, name, pass_, memory, action, values * design.schedule.gradient_bits)
 
 
-def _gates(design: Design, layer: Lstm, pass_: str) -> Action:
+def gates(design: Design, layer: Lstm, pass_: str) -> Action:
     """The gate units of an LSTM: each step waits for them."""
     cells, units = layer.hidden, design.units("lstm_gates")
     return Action(

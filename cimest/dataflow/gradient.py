@@ -44,13 +44,14 @@ def multiplied(design: Design, placement: Placement, activity: LayerActivity) ->
     across = layer.groups * np.ceil(layer.fan_out / layer.groups / edge)
     slots = layer.positions * np.ceil(layer.fan_in / edge) * across
     used = layer.macs / (slots * lanes)
-    executed = {"executed": used * (1 - activity.input_zeros) * (1 - activity.error_zeros)}
+    activations, errors = 1 - activity.input_zeros, 1 - activity.error_zeros
+    executed = {"executed": used * activations * errors, "activations": activations, "errors": errors}
     fetched = operand_fetches(design, placement)
     yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
     yield Action(name, PASS, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
     yield from fetches(design, placement, fetched)
     yield from move(design, name, PASS, "global_buffer", "read", fetched)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", fetched)
+    yield from move(design, name, PASS, "operand_interconnect", "transfer", fetched)
     yield from move(design, name, PASS, "operand_buffer", "write", fetched)
     yield from sums(design, placement, 1)
 
@@ -58,7 +59,7 @@ def multiplied(design: Design, placement: Placement, activity: LayerActivity) ->
 def operand_fetches(design: Design, placement: Placement) -> Real:
     """Operand bits that a digital unit takes from the global buffer for one sample.
 
-    A gradient that has to be cut into slices is cut along its rows or its columns, as is cheaper, and each slice
+    A gradient that has to be cut into slices is cut along its rows, its columns or both, as is cheapest, and each slice
     fetches its operands anew.
     """
     chip, layer = design.chip, placement.layer
@@ -66,13 +67,15 @@ def operand_fetches(design: Design, placement: Placement) -> Real:
     images = np.where(design.schedule.accumulate == "in_unit", design.images_at_once(placement), 1)[()]
     activations = design.input_values(placement) * chip.input_bits * images / groups
     errors = design.error_bits(placement) * images / groups
-    slices = design.gradient_slices(placement)
 
     def sliced(down: Real, across: Real) -> Real:
         rows, columns = np.ceil(layer.fan_in / down), np.ceil(layer.fan_out / groups / across)
-        return fetched_bits(activations / down, errors / across, rows, columns, edge, buffer)
+        again = np.ceil(down / (layer.channels / groups))  # slices of the same channels, at other kernel positions
+        return down * across * fetched_bits(again * activations / down, errors / across, rows, columns, edge, buffer)
 
-    return slices * groups * np.minimum(sliced(slices, 1), sliced(1, slices)) / images
+    cuts = cut(design.gradient_slices(placement), activations, errors)
+    best = np.min(np.stack(np.broadcast_arrays(*(sliced(*one) for one in cuts))), axis=0)
+    return groups * best[()] / images
 
 
 def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
@@ -94,7 +97,9 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
     # An output channel meets the inputs of its own group only.
     meeting, its_blocks = layer.channels / layer.groups, np.ceil(column_blocks / layer.groups)
     groups = np.ceil(np.minimum(unit.columns, meeting * chip.input_bits) / np.ceil(unit.columns / unit.columns_per_adc))
-    loads = np.ceil(all_row_blocks * column_blocks / design.gradient_arrays) / images
+    together = np.where(design.waits(placement), images, design.images_in_a_visit(placement))
+    visited, _ = gradient_blocks(stored * together, layer.channels, chip)
+    loads = np.ceil(visited * column_blocks / design.gradient_arrays) / together
 
     vectors = layer.kernel_positions * layer.fan_out * design.error_cycles
     reads = vectors * row_blocks * its_blocks * groups
@@ -159,14 +164,31 @@ def centring(design: Design, placement: Placement) -> Iterator[Action]:
 def repeats(design: Design, placement: Placement) -> tuple[Real, Real]:
     """How often activations and errors are needed by SRAM arrays.
 
-    A gradient that is cut into slices, to fit into its buffer, needs one of the operands again for each slice; the
-    smaller one is repeated.
+    A gradient that is cut into slices, to have room, needs the activations again for each cut of its columns, and the
+    errors for each cut of its rows. Slices of the same channels, at other kernel positions, need the same activations.
     """
+    layer = placement.layer
     activations: Real = design.input_values(placement) * design.chip.input_bits
     errors = design.error_bits(placement)
     slices = design.gradient_slices(placement)
-    repeat_activations = slices * activations + errors <= activations + slices * errors
-    return np.where(repeat_activations, slices, 1)[()], np.where(repeat_activations, 1, slices)[()]
+    of_activations, of_errors, least = 1.0, 1.0, np.inf  # type: Real, Real, Real
+    for down, across in cut(slices, activations, errors):
+        again = across * np.ceil(down / (layer.channels / layer.groups))
+        bits = again * activations + down * errors
+        better = bits < least
+        of_activations, of_errors = np.where(better, again, of_activations)[()], np.where(better, down, of_errors)[()]
+        least = np.minimum(least, bits)
+    return of_activations, of_errors
+
+
+def cut(slices: Real, activations: Real, errors: Real) -> list[tuple[Real, Real]]:
+    """Ways to cut a gradient into at least so many slices: along its rows, and along its columns.
+
+    One way or the other only, or both as makes the operands fewest, of which those along a cut are needed again.
+    """
+    balanced = np.sqrt(slices * errors / activations)
+    columns = [1.0, slices, *(np.clip(rounded(balanced), 1, slices) for rounded in (np.floor, np.ceil))]
+    return [(np.ceil(slices / across), across) for across in columns]
 
 
 def operand_bits(design: Design, placement: Placement) -> tuple[Real, Real]:
@@ -207,7 +229,7 @@ def delivery(design: Design, placement: Placement, writes: int, blocks: tuple[Re
     turns = deliveries(apart, np.ceil(alike / sliced), design.gradient_arrays)
     bits = writes * (activations + errors * turns)
     yield from move(design, name, PASS, "global_buffer", "read", bits)
-    yield from move(design, name, PASS, "chip_interconnect", "transfer", bits)
+    yield from move(design, name, PASS, "operand_interconnect", "transfer", bits)
 
 
 def deliveries(apart: Real, alike: Real, arrays: Real) -> Real:
@@ -247,8 +269,8 @@ def sums(design: Design, placement: Placement, loads: Real) -> Iterator[Action]:
         images = np.minimum(design.images_at_once(placement), design.batch)
         loads, spilled = loads / images, spilled / images
     read, written = bits * np.maximum(0.0, loads - first), bits * loads
-    yield from move(design, name, PASS, "gradient_buffer", "read", read)
-    yield from move(design, name, PASS, "gradient_buffer", "write", written)
+    yield from summed(design, placement, PASS, "read", read)
+    yield from summed(design, placement, PASS, "write", written)
     words = (read + written) / design.chip.bus_bits  # over wires that keep pace with the buffer
     yield Action(name, PASS, "gradient_interconnect", "transfer", words)
     yield from move(design, name, PASS, "dram", "write", spilled)
@@ -260,5 +282,13 @@ def set_aside(design: Design, placement: Placement, scaled: bool) -> Iterator[Ac
     name, bits = placement.layer.name, placement.layer.weights * design.schedule.gradient_bits
     kept = bits * (1 - design.gradient_word_spill(placement)) / design.batch
     leaving = kept * design.gradient_set_aside(placement, scaled)
-    yield from move(design, name, PASS, "gradient_buffer", "read", leaving)
+    yield from summed(design, placement, PASS, "read", leaving)
     yield from move(design, name, PASS, "dram", "write", leaving)
+
+
+def summed(design: Design, placement: Placement, pass_: str, action: str, bits: Real) -> Iterator[Action]:
+    """Bits of a summed gradient from or to the buffers that it lies in; see `Room.in_global`."""
+    name = placement.layer.name
+    share = design.room.in_global[name]
+    yield from move(design, name, pass_, "gradient_buffer", action, bits * (1 - share))
+    yield from move(design, name, pass_, "global_buffer", action, bits * share)

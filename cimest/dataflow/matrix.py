@@ -14,6 +14,7 @@ from cimest.config.schema import Adc
 from cimest.dataflow.design import Design
 from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement
+from cimest.mapping.operands import block_bits
 from cimest.mapping.parts import operand_word
 from hwlib.component import Real
 
@@ -26,12 +27,15 @@ class Direction:
     prefix: str  # of the parts that only this direction uses
     driver: str
     read: str
+    dac: str  # that puts each line at the level of its word, if whole vectors are read
     driven: str  # argument of the array's read: lines that are on
     sensed: str  # and lines that are sensed
     adc: Adc
     register: str  # that holds each line's operand while its bits are applied
     word: int  # bits of an operand
-    cycles: int
+    block_bits: int  # of what a block of inputs contributes to a result
+    cycles: int  # of a vector's bits; none of whole vectors
+    reads: float  # of a vector, those that repeat one with them
     inputs: int  # of one group
     outputs: int  # of all groups
     groups: int
@@ -39,6 +43,7 @@ class Direction:
     out_blocks: Real  # of all groups
     width: Real  # sensed lines of an array
     ones: float
+    power: float  # mean square of a line's level
     results: int  # values that leave the tiles, per tile along the inputs
     along: Real  # tiles over which the inputs of one group spread
     across: Real  # tiles over which the outputs of one group spread
@@ -66,12 +71,15 @@ def forward_direction(design: Design, placement: Placement, activity: LayerActiv
         prefix="",
         driver="wordline_driver",
         read="read",
+        dac="dac",
         driven="active_rows",
         sensed="columns",
         adc=design.chip.adc,
         register="input_register",
         word=design.chip.input_bits,
+        block_bits=block_bits(design.chip, design.chip.adc, design.chip.input_bits),
         cycles=design.input_cycles(placement),
+        reads=activity.forward_reads,
         inputs=placement.layer.fan_in,
         outputs=placement.layer.fan_out,
         groups=placement.layer.groups,
@@ -79,6 +87,7 @@ def forward_direction(design: Design, placement: Placement, activity: LayerActiv
         out_blocks=placement.column_blocks,
         width=design.chip.array.columns,
         ones=activity.input_ones,
+        power=activity.input_power,
         results=design.output_values(placement),
         along=placement.tile_rows,
         across=group_columns(placement),
@@ -93,12 +102,15 @@ def backward_direction(design: Design, placement: Placement, activity: LayerActi
         prefix="backward_",
         driver="bitline_driver",
         read="read_transposed",
+        dac="backward_dac",
         driven="active_columns",
         sensed="rows",
         adc=design.chip.backward_adc,
         register="error_register",
         word=design.chip.error_bits,
+        block_bits=block_bits(design.chip, design.chip.backward_adc, design.chip.error_bits),
         cycles=design.error_cycles,
+        reads=activity.backward_reads,
         inputs=placement.layer.fan_out // placement.layer.groups,
         outputs=placement.layer.fan_in * placement.layer.groups,
         groups=placement.layer.groups,
@@ -106,6 +118,7 @@ def backward_direction(design: Design, placement: Placement, activity: LayerActi
         out_blocks=placement.row_blocks * placement.layer.groups,
         width=design.chip.array.rows,
         ones=activity.error_ones,
+        power=activity.error_power,
         results=design.input_values(placement),
         along=group_columns(placement),
         across=placement.tile_rows,
@@ -120,7 +133,74 @@ def mux_groups(direction: Direction) -> Real:
 
 
 def products(design: Design, placement: Placement, activity: LayerActivity, direction: Direction) -> Iterator[Action]:
-    """Actions of a layer's matrix-vector products, from driven lines to sums over all row blocks.
+    """Actions of a layer's matrix-vector products, from driven lines to sums over all row blocks."""
+    if design.chip.periphery.kind == "whole_vector":
+        yield from whole_vectors(design, placement, activity, direction)
+    else:
+        yield from bit_by_bit(design, placement, activity, direction)
+    trees = placement.layer.positions * direction.outputs * (direction.in_blocks - direction.along)
+    in_time = vectors_in_time(placement) * mux_groups(direction)
+    shown = np.where(direction.in_blocks > direction.along, in_time, 0)[()]
+    yield Action(
+        placement.layer.name, direction.pass_, "adder_tree", "add",
+        trees / np.maximum(design.plan.arrays_per_tile - 1, 1), shown,
+    )  # fmt: skip
+
+
+def vectors_in_time(placement: Placement) -> Real:
+    """Vectors of a layer that follow one another: copies share them, but each step of a sequence waits."""
+    layer = placement.layer
+    return np.ceil(layer.positions / (1 if layer.recurrent else placement.copies))
+
+
+def whole_vectors(
+    design: Design, placement: Placement, activity: LayerActivity, direction: Direction
+) -> Iterator[Action]:
+    """Products by arrays whose lines take the levels of whole words, and that convert each sum once.
+
+    The DACs hold a vector while the lines that share an ADC take their turns. A line at a fraction of the voltage
+    charges and heats with the square of it. Reads that repeat a vector take all of it again, priced like the first
+    (our choice: they drive half as much).
+    """
+    layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
+    groups, reads = mux_groups(direction), direction.reads
+    vectors, in_time = layer.positions * reads, vectors_in_time(placement) * reads
+    lines = direction.inputs / direction.in_blocks
+    active = direction.power * lines
+    together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
+    read = {
+        direction.driven: active,
+        direction.sensed: direction.outputs / direction.out_blocks / together,
+        "mean_conductance": design.conductance(activity.conductance),
+        "sense_time": design.sense_time(direction.prefix + "adc"),
+    }
+    arrays, conversions = vectors * placement.arrays, vectors * direction.in_blocks * direction.outputs
+    yield from scaling(design, placement, direction)
+    yield Action(name, pass_, direction.dac, "convert", arrays * lines, in_time)
+    yield Action(name, pass_, direction.driver, "drive", arrays, in_time, {"active_lines": active})
+    yield Action(name, pass_, "array", direction.read, arrays * groups, in_time * groups, read)
+    yield Action(name, pass_, direction.prefix + "mux", "select", arrays * groups, in_time * groups)
+    yield Action(name, pass_, direction.prefix + "adc", "convert", conversions, in_time * groups)
+
+
+def scaling(design: Design, placement: Placement, direction: Direction) -> Iterator[Action]:
+    """Noise management: each vector's words are compared, multiplied by the largest one's reciprocal, results back.
+
+    They are words again before a vector is driven; halving inputs is a shift, which costs nothing.
+    """
+    if design.chip.periphery.noise_management == "none":
+        return
+    name, pass_, vectors = placement.layer.name, direction.pass_, placement.layer.positions
+    words, results = vectors * direction.inputs * direction.groups, vectors * direction.outputs
+    lanes = design.units("scale_comparator")
+    yield Action(name, pass_, "scale_comparator", "compare", words, words / lanes, pipelined=True)
+    yield Action(name, pass_, "scale_table", "look_up", vectors * direction.groups, vectors_in_time(placement))
+    products = words + results
+    yield Action(name, pass_, "scale_multiplier", "multiply", products, products / lanes, pipelined=True)
+
+
+def bit_by_bit(design: Design, placement: Placement, activity: LayerActivity, direction: Direction) -> Iterator[Action]:
+    """Products by arrays whose lines take a bit of their words at a time.
 
     The lines of an array share few ADCs: for each group of lines all input bits are applied one after the other, so
     that one shift-adder serves each ADC. Each line's register keeps its word for all groups and hands out a bit for
@@ -129,8 +209,7 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
     layer, name, pass_ = placement.layer, placement.layer.name, direction.pass_
     groups = mux_groups(direction)
     vectors = layer.positions
-    copies = 1 if layer.recurrent else placement.copies  # each step of a sequence waits for the one before
-    in_time = np.ceil(vectors / copies) * groups
+    in_time = vectors_in_time(placement) * groups
     reads = vectors * groups * direction.cycles * placement.arrays
     conversions = vectors * direction.cycles * direction.in_blocks * direction.outputs
     active = direction.ones * direction.inputs / direction.in_blocks
@@ -152,15 +231,12 @@ def products(design: Design, placement: Placement, activity: LayerActivity, dire
     yield Action(name, pass_, direction.prefix + "adc", "convert", conversions, in_time * direction.cycles)
     # The shift-adder works while the next bit is read; only after the last one does it show.
     yield Action(name, pass_, direction.prefix + "shift_add", "shift_add", conversions, in_time)
-    trees = vectors * direction.outputs * (direction.in_blocks - direction.along)
-    shown = np.where(direction.in_blocks > direction.along, in_time, 0)[()]
-    yield Action(name, pass_, "adder_tree", "add", trees / np.maximum(design.plan.arrays_per_tile - 1, 1), shown)
 
 
 def partial_sum_bits(design: Design, direction: Direction) -> Real:
     """Word of a sum over the row blocks of one tile."""
     inputs = np.ceil(direction.in_blocks / direction.along)
-    return direction.adc.bits + direction.word + np.ceil(np.log2(inputs))
+    return direction.block_bits + np.ceil(np.log2(inputs))
 
 
 def traffic(
@@ -182,7 +258,7 @@ def traffic(
     spread = layer.positions * direction.inputs * direction.groups * word * direction.across
     arriving = np.minimum(fetched_bits * direction.across * direction.needed, spread)
     sum_bits = partial_sum_bits(design, direction)
-    collected = layer.positions * direction.outputs * direction.in_blocks * (direction.adc.bits + direction.word)
+    collected = layer.positions * direction.outputs * direction.in_blocks * direction.block_bits
     yield from move(design, name, pass_, "global_buffer", "read", fetched_bits)
     yield from move(design, name, pass_, "chip_interconnect", "transfer", arriving)
     yield from move(design, name, pass_, "tile_buffer", "write", arriving, tiles)
@@ -282,6 +358,8 @@ def move(
     words = {
         "global_buffer": chip.global_buffer.word_bits,
         "chip_interconnect": chip.bus_bits,
+        "operand_interconnect": chip.bus_bits,
+        "attention_interconnect": chip.bus_bits,
         "tile_buffer": chip.tile.bus_bits,
         "tile_interconnect": chip.tile.bus_bits,
         "gradient_buffer": chip.bus_bits,

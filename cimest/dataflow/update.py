@@ -9,6 +9,7 @@ import numpy as np
 from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
+from cimest.dataflow.gradient import summed
 from cimest.dataflow.matrix import move
 from cimest.mapping.blocks import by_kernel_position
 from cimest.mapping.floorplan import Placement
@@ -35,7 +36,7 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity,
     kept = layer.weights * design.schedule.gradient_bits * (1 - design.gradient_word_spill(placement))
     aside = design.gradient_set_aside(placement, scaled)
     yield from move(design, name, PASS, "dram", "read", kept / batch * aside)
-    yield from move(design, name, PASS, "gradient_buffer", "read", kept / batch * (1 - aside))
+    yield from summed(design, placement, PASS, "read", kept / batch * (1 - aside))
     yield Action(name, PASS, "rate_multiplier", "multiply", converted, converted / units, pipelined=True)
     yield Action(name, PASS, "update_control", "convert", converted, converted / units, pipelined=True)
     yield from move(design, name, PASS, "chip_interconnect", "transfer", layer.weights * share * pulse_bits)

@@ -230,6 +230,8 @@ def duration(row: Action, cost: Cost, component: Component, tech: Technology) ->
     Pipelined actions start one in each clock cycle, or as often as the component can: one with a `cycle_time` has
     stages, any other is free again when it has finished. The latency of one is added once.
     """
+    if row.time is not None:
+        return row.serial * row.time
     if not row.pipelined:
         return row.serial * cost.latency
     free = component.cycle_time(tech) if hasattr(component, "cycle_time") else cost.latency

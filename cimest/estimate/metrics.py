@@ -27,6 +27,11 @@ def operations(network: Network) -> int:
     return 2 * (2 * (network.macs - attention) + sum(backward) + 3 * attention)
 
 
+def inferred_operations(network: Network) -> int:
+    """Operations of one sample that is inferred: two for each multiply-accumulate."""
+    return 2 * network.macs
+
+
 def energies(estimate: Estimate) -> dict[str, Real]:
     """Energy per training sample within each boundary. [J]
 
@@ -119,7 +124,13 @@ def lifetime(device: Device, activity: Activity, batch: int) -> Real | None:
 
 
 def metrics(
-    estimate: Estimate, network: Network, device: Device, activity: Activity, batch: int, samples: int
+    estimate: Estimate,
+    network: Network,
+    device: Device,
+    activity: Activity,
+    batch: int,
+    samples: int,
+    inference: bool = False,
 ) -> dict[str, Any]:
     """All figures of merit; keys end in their units.
 
@@ -127,20 +138,22 @@ def metrics(
     ----------
     samples : int
         Training samples of the whole run: images times epochs.
+    inference : bool
+        Whether nothing is trained: a sample is then one that is inferred, and what is of training is None.
     """
-    operated = operations(network)
+    operated = inferred_operations(network) if inference else operations(network)
     within = energies(estimate)
     time = estimate.time()
     area = sum(estimate.area.values()) * 1e6
     throughput = operated / time / 1e12
     return {
         "ops_per_sample": operated,
-        "executed_ops_per_sample": executed(estimate, network, activity),
+        "executed_ops_per_sample": operated if inference else executed(estimate, network, activity),
         "energy_per_sample_j": within["system"],
         "energy_per_sample_by_boundary_j": within,
         "latency_per_sample_s": time,
-        "training_energy_j": within["system"] * samples,
-        "training_time_s": time * samples,
+        "training_energy_j": None if inference else within["system"] * samples,
+        "training_time_s": None if inference else time * samples,
         "area_mm2": area,
         "leakage_w": sum(estimate.leakage.values()),
         "throughput_tops": throughput,
@@ -149,5 +162,5 @@ def metrics(
         "power_w": {"average": within["system"] / time, **peak_power(estimate)},
         "bottleneck": bottleneck(estimate),
         "latency_of_one_sample_s": sample_time(estimate),
-        "lifetime_samples": lifetime(device, activity, batch),
+        "lifetime_samples": None if inference else lifetime(device, activity, batch),
     }

@@ -26,18 +26,18 @@ class Pipeline:
     Parameters
     ----------
     batch : int
-    stacked : mapping
+    waits : mapping
         Layer to 1 where its weight gradient waits for the whole batch, 0 where it follows each image.
     """
 
     batch: int
-    stacked: Mapping[str, Real]
+    waits: Mapping[str, Real]
 
     def flowing(self, layer: str, pass_: str) -> Real:
         """Share of a pass that is part of the pipeline; the rest follows once all images are through."""
         if pass_ in ON_TILES:
             return 1.0
-        return 1.0 - self.stacked[layer] if pass_ == "weight_gradient" else 0.0
+        return 1.0 - self.waits[layer] if pass_ == "weight_gradient" else 0.0
 
     def stages(self, exposed: Mapping[Cell, Real], busy: Mapping[Cell, Real]) -> dict[str, dict[Cell, Real]]:
         """What works side by side, with the time that each image takes of it.

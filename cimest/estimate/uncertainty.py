@@ -76,7 +76,8 @@ def half_width(sums: Mapping[str, Real], spreads: Mapping[str, float]) -> Real:
     whole = np.maximum(sum(sums.values()), 1e-300)
     shares: dict[str, Real] = {}
     for name, value in sums.items():
-        error = next((of for of in (name, SHARED.get(name)) if of in spreads), REST)
+        named = SHARED.get(name, name)
+        error = named if named in spreads else REST
         shares[error] = shares.get(error, 0.0) + value / whole
     squared = sum(share**2 * np.expm1(deviation(spreads[error]) ** 2) for error, share in shares.items())
     return NORMAL * np.sqrt(np.log1p(squared))

@@ -32,7 +32,8 @@ def figures(experiment: Experiment, priced: Priced, grouped: bool) -> dict[str, 
     """All metrics of a priced experiment, whose values may be arrays."""
     device, batch = experiment.chip.device, experiment.training.batch
     samples = training_samples(experiment)
-    tree = metrics(priced.estimate, priced.network, device, priced.activity, batch, samples)
+    inferring = experiment.training.kind == "none"
+    tree = metrics(priced.estimate, priced.network, device, priced.activity, batch, samples, inferring)
     found = {name: at(tree, metric.path) for name, metric in COST.items()}
     moved = sum(row.count * row.arguments.get("bits", 1) for row in priced.actions if row.part == "dram")
     moving = {(row.layer, row.pass_, row.part) for row in priced.actions if row.transfer}

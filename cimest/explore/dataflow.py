@@ -1,14 +1,15 @@
 """The search for the best dataflow of a network on a chip: every choice of the schedule, and sizes of what it uses.
 
-All combinations would be some billions. The search goes down from several starts by changing one choice at a time, then
-two at a time, each time to the best of all their values, until no pair of choices makes it better. Sizes are
-arrays, so that one call prices all values of a size.
+All combinations would be some billions. The search starts from the best of a coarse grid and goes down by changing one
+choice at a time, then two at a time, each time to the best of all their values, until no choice and no pair (see
+`ALONE`) makes it better. Sizes are arrays, so that one call prices all values of a size.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
 
@@ -22,9 +23,14 @@ from cimest.estimate import energies
 from cimest.run import Priced, build_network, build_rule, price_experiment
 from hwlib.component import Real
 
+CONVERTERS = ("flash", "sar")
+"""Kinds of converters that quantise alike, so that one may take the place of the other."""
+
 CHOICES: dict[str, tuple[Any, ...]] = {
     "dataflow.loop_order": ("image_outer", "slice_outer", "split"),
     "dataflow.gradient.accumulate": ("dram", "dram_per_batch", "on_chip", "in_unit"),
+    "dataflow.gradient.early": (False, True),
+    "dataflow.gradient.room": ("own", "shared"),
     "dataflow.operand_writes": ("per_kernel_position", "once"),
     "dataflow.activations": ("dram", "buffer"),
     "dataflow.overlap": (False, True),
@@ -32,6 +38,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "chip.mapping": ("unrolled", "kernel_position"),
     "chip.duplication": ("none", "fill_tile"),
     "chip.tile.pes": ("auto", 1, 2, 4, 8),
+    "chip.adc.kind": CONVERTERS,
+    "chip.backward_adc.kind": CONVERTERS,
+    "chip.global_buffer.word_bits": (256, 512, 1024),
     "chip.weight_gradient.unit": ("sram_cim", "digital"),
     "training.rule.storage": ("dram", "sram"),
 }
@@ -42,13 +51,44 @@ SIZES: dict[str, np.ndarray] = {
     "chip.global_buffer.size": KIB * 2.0 ** np.arange(4, 16),
     "chip.weight_gradient.buffer": KIB * 2.0 ** np.arange(4, 16),
     "chip.weight_gradient.operand_buffer": KIB * 2.0 ** np.arange(4, 11),
+    "chip.tile.buffer": KIB * 2.0 ** np.arange(2, 8),
     "chip.weight_gradient.lanes": 4.0 ** np.arange(4, 9),
     "dataflow.image_group": 2.0 ** np.arange(0, 6),
 }
-"""What is tried in sweeps of arrays: buffers of 16 KiB to 32 MiB and to 1 MiB [bit], lanes, images."""
+"""What is tried in sweeps of arrays: buffers of 16 KiB to 32 MiB, to 1 MiB, of 4 to 512 KiB [bit], lanes, images."""
 
 SPLIT = "dataflow.image_layers"
 """Which is swept as well, from no layer to all."""
+
+STRUCTURE = (
+    "chip.weight_gradient.unit",
+    "dataflow.loop_order",
+    "dataflow.gradient.accumulate",
+    "dataflow.pipelined",
+    "training.rule.storage",
+)
+COARSE = {
+    "chip.global_buffer.size": 3,
+    "chip.weight_gradient.buffer": 4,
+    "chip.weight_gradient.operand_buffer": 3,
+    "chip.weight_gradient.lanes": 1,
+    "dataflow.image_group": 2,
+    "dataflow.image_layers": 2,
+}
+APART = ("chip.weight_gradient.unit", "dataflow.pipelined")
+"""The grid from which the search begins: its choices; of its sizes every so many from the largest; and the choices of
+which each combination's best point is taken, as no change of one or two others leads from one to the other."""
+
+ALONE = (
+    "dataflow.gradient.early",
+    "dataflow.gradient.room",
+    "chip.tile.pes",
+    "chip.tile.buffer",
+    "chip.adc.kind",
+    "chip.backward_adc.kind",
+    "chip.global_buffer.word_bits",
+)
+"""What is changed alone, not together with another: little depends on it what is best of the others."""
 
 OBJECTIVES: dict[str, Callable[[Priced], Real]] = {
     "energy": lambda priced: energies(priced.estimate)["system"],
@@ -111,6 +151,7 @@ class Prices:
     points: int = 0
     feasible: int = 0
     smallest: float = np.inf
+    known: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __call__(self, data: dict[str, Any], swept: dict[str, np.ndarray]) -> np.ndarray:
         """Objective of one set of choices over arrays of sizes that broadcast; infinite where it is not allowed.
@@ -120,10 +161,17 @@ class Prices:
         data : dict
             The experiment, every choice spelled out.
         swept : dict
-            Key path to an array of its values.
+            Key path to an array of its values, always the same for the same paths.
         """
+        data = without_idle(data)
+        asked = json.dumps([data, list(swept)])
+        if asked not in self.known:
+            self.known[asked] = self._priced(data, swept)
+        return self.known[asked]
+
+    def _priced(self, data: dict[str, Any], swept: dict[str, np.ndarray]) -> np.ndarray:
         shape = np.broadcast_shapes(*(values.shape for values in swept.values()))
-        point = self.experiment(data)
+        point = allowed(data)
         if point is None:
             return np.full(shape, np.inf)
         point = with_sizes(point, swept)
@@ -139,13 +187,14 @@ class Prices:
         self.smallest = min(self.smallest, float(area.min()))
         return np.where(within, value, np.inf)
 
-    def experiment(self, data: dict[str, Any]) -> Experiment | None:
-        """The experiment of some choices; None if they exclude one another. What only `split` knows is dropped else."""
-        if data["dataflow"]["loop_order"] != "split":
-            data = changed(data, SPLIT, None)
-        if data["dataflow"]["gradient"]["accumulate"] != "in_unit":
-            data = changed(data, "dataflow.image_group", 1)
-        return allowed(data)
+
+def without_idle(data: dict[str, Any]) -> dict[str, Any]:
+    """Choices without those that mean nothing beside the others: what only `split` knows, and images in lanes."""
+    if data["dataflow"]["loop_order"] != "split":
+        data = changed(data, SPLIT, None)
+    if data["dataflow"]["gradient"]["accumulate"] != "in_unit":
+        data = changed(data, "dataflow.image_group", 1)
+    return data
 
 
 def with_sizes(experiment: Experiment, sizes: dict[str, Any]) -> Experiment:
@@ -166,9 +215,12 @@ def with_sizes(experiment: Experiment, sizes: dict[str, Any]) -> Experiment:
 
 
 def choices(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
-    """The choices that the experiment has: a rule without storage has none to choose."""
-    stored = hasattr(build_rule(experiment), "storage")
-    return {path: values for path, values in CHOICES.items() if stored or path != "training.rule.storage"}
+    """The choices that the experiment has: a rule without storage has none to choose, nor other converters a kind."""
+    absent = set() if hasattr(build_rule(experiment), "storage") else {"training.rule.storage"}
+    for name in ("adc", "backward_adc"):
+        if getattr(experiment.chip, name).kind not in CONVERTERS:
+            absent.add(f"chip.{name}.kind")
+    return {path: values for path, values in CHOICES.items() if path not in absent}
 
 
 def sizes(experiment: Experiment) -> dict[str, np.ndarray]:
@@ -179,25 +231,47 @@ def sizes(experiment: Experiment) -> dict[str, np.ndarray]:
     return {**SIZES, "dataflow.image_group": groups[groups <= batch], SPLIT: np.arange(layers + 1)}
 
 
-def starts(experiment: Experiment) -> Iterator[dict[str, Any]]:
-    """Where the search begins: each base; a digital unit with small, middle and large sizes; what is given."""
-    given = spelled(experiment)
+def starts(experiment: Experiment, prices: Prices) -> list[dict[str, Any]]:
+    """Where the search begins.
+
+    The best of a coarse grid of all structures, which are the combinations of the choices of `STRUCTURE`; optimised; a
+    digital unit with small, middle and large sizes; and what is given.
+    """
+    given, values, swept = spelled(experiment), choices(experiment), sizes(experiment)
     words = {"bits": experiment.dataflow.gradient.bits}
-    for base in ("naive", "optimised"):
-        schedule = experiment.dataflow.model_validate({"base": base, "gradient": words})
-        data = {**given, "dataflow": spelled(experiment.model_copy(update={"dataflow": schedule}))["dataflow"]}
-        yield changed(data, "chip.weight_gradient.unit", "sram_cim")
-    digital = changed(data, "chip.weight_gradient.unit", "digital")
+    schedule = experiment.dataflow.model_validate({"base": "optimised", "gradient": words})
+    optimised = {**given, "dataflow": spelled(experiment.model_copy(update={"dataflow": schedule}))["dataflow"]}
+    optimised = changed(optimised, "chip.weight_gradient.unit", "sram_cim")
+    structure = [path for path in STRUCTURE if path in values]
+    coarse = {path: swept[path][::-step] for path, step in COARSE.items() if path in swept}
+    found = []
+    for combination in product(*(values[path] for path in structure)):
+        data = optimised
+        for path, value in zip(structure, combination, strict=True):
+            data = changed(data, path, value)
+        if data["dataflow"]["loop_order"] == "split":
+            data = changed(data, SPLIT, 0)
+        found.append(best_of(prices, data, tuple(coarse), {}, coarse))
+    best: dict[tuple[Any, ...], tuple[float, dict[str, Any]]] = {}
+    for value, data in sorted(found, key=lambda entry: entry[0]):
+        if np.isfinite(value):
+            best.setdefault(tuple(look(data, path) for path in APART), (value, data))
+    begun = [data for _, data in best.values()] + [optimised, *_sized(optimised)]
+    if experiment.chip.weight_gradient.unit != "in_array" and experiment.dataflow.accounting == "ours":
+        begun.append(given)
+    return begun
+
+
+def _sized(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A digital unit that sums in its lanes, with all sizes small, middle or large."""
+    data = changed(changed(data, "chip.weight_gradient.unit", "digital"), "dataflow.loop_order", "split")
+    data = changed(changed(data, SPLIT, 0), "dataflow.gradient.accumulate", "in_unit")
     for share in (0.0, 0.5, 1.0):
-        sized = digital
+        sized = data
         for path, values in SIZES.items():
             size = float(values[0 if path == "dataflow.image_group" else round(share * (len(values) - 1))])
             sized = changed(sized, path, int(size) if path in INTEGERS else size)
         yield sized
-        split = changed(sized, "dataflow.loop_order", "split")
-        yield changed(changed(split, SPLIT, 0), "dataflow.gradient.accumulate", "in_unit")
-    if experiment.chip.weight_gradient.unit != "in_array" and experiment.dataflow.accounting == "ours":
-        yield given
 
 
 def best_of(
@@ -236,9 +310,11 @@ INTEGERS = ("chip.weight_gradient.lanes", "dataflow.image_group")
 def descend(
     prices: Prices, data: dict[str, Any], values: dict[str, Any], swept: dict[str, np.ndarray], together: int
 ) -> tuple[float, dict[str, Any]]:
-    """Change so many choices together, again and again, until none makes it better."""
+    """Change up to so many choices together, again and again, until none makes it better."""
     reached = float(prices(data, {}))
-    moves = list(combinations([*values, *swept], together))
+    moves: list[tuple[str, ...]] = [(path,) for path in (*values, *swept)]
+    for count in range(2, together + 1):
+        moves += combinations([path for path in (*values, *swept) if path not in ALONE], count)
     since = 0
     while since < len(moves):
         for move in moves:
@@ -261,7 +337,7 @@ def optimise(
     quick: bool = False,
     progress: Callable[[int, float], None] = lambda points, best: None,
 ) -> Search:
-    """Find the best schedule, weight-gradient unit and sizes; device, arrays, converters, rule and batch stay.
+    """Find the best schedule, circuits and sizes; device, arrays, bits of every word and converter, rule, batch stay.
 
     Parameters
     ----------
@@ -289,7 +365,7 @@ def optimise(
     values, swept = choices(experiment), sizes(experiment)
     reached: float = np.inf
     best: dict[str, Any] = {}
-    for data in starts(experiment):
+    for data in starts(experiment, prices):
         value, point = descend(prices, data, values, swept, 1)
         if value < reached:
             reached, best = value, point
@@ -301,12 +377,13 @@ def optimise(
         )
     if not quick:
         reached, best = descend(prices, best, values, swept, 2)
-    found = prices.experiment(best)
+    found = allowed(without_idle(best))
     assert found is not None, "only what is allowed has a price"
     progress(prices.points, reached)
     start = float(value_of(price_experiment(experiment, activity)))
     mattered = sensitivities(prices, best, values, swept, reached)
-    apart = in_array(experiment, activity, value_of)
+    updated = in_array(experiment)
+    apart = None if updated is None else float(value_of(price_experiment(updated, activity)))
     return Search(found, reached, start, prices.points, prices.feasible, mattered, apart)
 
 
@@ -330,16 +407,14 @@ def sensitivities(
     return dict(sorted(worst.items(), key=lambda entry: -entry[1]))
 
 
-def in_array(experiment: Experiment, activity: Activity | None, value_of: Callable[[Priced], Real]) -> float | None:
-    """The objective with the update in the arrays, each sample by itself; see `Search`."""
+def in_array(experiment: Experiment) -> Experiment | None:
+    """The experiment with the update in the arrays, each sample by itself, by plain descent; None if refused."""
     data = spelled(experiment)
     data = changed(data, "chip.weight_gradient.unit", "in_array")
     data = changed(data, "training.rule", {"name": "sgd"})
     schedule = {"base": "optimised", "loop_order": "image_outer", "gradient": {"accumulate": "on_chip"}}
     point = Experiment.model_validate({**data, "dataflow": schedule})
-    if next(conflicts(point), None):
-        return None
-    return float(value_of(price_experiment(point, activity)))
+    return None if next(conflicts(point), None) else point
 
 
 def look(data: dict[str, Any], path: str) -> Any:

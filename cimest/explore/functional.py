@@ -21,6 +21,7 @@ NEUTRAL: tuple[str, ...] = (
     "chip.supply",
     "chip.clock",
     "chip.corner",
+    "chip.calibration",
     "chip.duplication",
     "chip.tile",
     "chip.bus_bits",
@@ -52,7 +53,7 @@ WHILE_ZERO: dict[str, tuple[str, ...]] = {
 }
 """Key paths that are neutral while these others are zero: which converter takes a line matters once they differ."""
 
-NEUTRAL_CHOICES = ("accumulate", "activations", "overlap")
+NEUTRAL_CHOICES = ("accumulate", "early", "room", "activations", "overlap")
 """Choices of the schedule that training never reads: they move the same numbers in another order."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cimest.config.schema import Chip
-from cimest.mapping.part import Part
+from cimest.mapping.part import Part, across
 from cimest.mapping.sram_unit import sram_unit
 from cimest.network import Activation, Add, Attention, AveragePool, Lstm, MaxPool, Network, PlaceEmbedding
 from hwlib.component import Real
@@ -71,15 +71,15 @@ def attention_parts(layers: tuple[Attention, ...], chip: Chip, tech: Technology)
     softmax = Part(Softmax(chip.input_bits, longest), attention_edge(chip), "chip")
     if choice.kind == "rewritable":
         unit = sram_unit("attention", chip, tech, attention_arrays(layers, chip), word - 1)
-        return {"softmax": softmax} | unit
+        return {"softmax": softmax, "attention_interconnect": across(unit, chip, tech)} | unit
     sum_bits = 2 * word + np.ceil(np.log2(max(longest, *(layer.head_width for layer in layers), 2)))
-    lanes = OuterProductUnit(word, word, sum_bits, choice.lanes)
+    lanes = {"attention_lanes": Part(OuterProductUnit(word, word, sum_bits, choice.lanes), 1, "macro")}
     buffer = SramBuffer(size=choice.buffer, word=2 * attention_edge(chip) * word)
     return {
         "softmax": softmax,
-        "attention_lanes": Part(lanes, 1, "macro"),
         "attention_buffer": Part(buffer, 1, "chip"),
-    }
+        "attention_interconnect": across(lanes, chip, tech),
+    } | lanes
 
 
 def attention_edge(chip: Chip) -> Real:

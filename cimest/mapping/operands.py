@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from cimest.config.schema import Chip
+from cimest.config.schema import Adc, Chip
 
 Signs = Literal["none", "two_phase", "twos_complement"]
 
@@ -50,3 +50,14 @@ def errors(chip: Chip) -> Operand:
 def inputs(chip: Chip, signed: bool) -> Operand:
     """Inputs of a layer in the forward pass, which have a sign or not (`Network.takes_signed`)."""
     return Operand(chip.input_bits, chip.signed_inputs if signed else "none")
+
+
+def block_bits(chip: Chip, adc: Adc, word: int) -> int:
+    """Bits of what one block of lines contributes to a result.
+
+    The codes of a word's bits are joined; of a whole vector there is one code, which is shifted by as many places as
+    inputs were halved.
+    """
+    if chip.periphery.kind == "bit_serial":
+        return adc.bits + word
+    return adc.bits + (chip.periphery.retries if chip.periphery.bound_management == "iterative" else 0)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from cimest.config.schema import Chip
 from hwlib.component import Component, Real
 from hwlib.components import COMPONENTS
 from hwlib.components.adc import FlashAdc, NoConverter, SarAdc
+from hwlib.components.interconnect import Bus
 from hwlib.registry import UnknownName
 from hwlib.technology import Technology, load_technology
 
@@ -40,6 +44,7 @@ TILE_PARTS = frozenset(
     {
         *("array", "wordline_driver", "bitline_driver", "input_register", "error_register"),
         *("mux", "adc", "shift_add", "backward_mux", "backward_adc", "backward_shift_add", "adder_tree"),
+        *("dac", "backward_dac", "input_dac", "input_driver", "near_memory_datapath"),
         *("tile_buffer", "tile_interconnect", "tile_accumulator"),
     }
 )
@@ -52,6 +57,15 @@ SPARE_BITS = 4
 def technology(chip: Chip) -> Technology:
     """The chip's technology at its temperature, supply and clock."""
     return load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock, chip.corner)
+
+
+def across(parts: Mapping[str, Part], chip: Chip, tech: Technology) -> Part:
+    """A bus as long as the side of a square with these parts, from one side of it to the other.
+
+    A digital unit lies beside the memory that it works with (our choice), so that a word's way is that over the unit.
+    """
+    area = sum(part.count * part.component.area(tech) for part in parts.values())
+    return Part(Bus(np.sqrt(area), chip.bus_bits), 1, "chip")
 
 
 COMMON_ADCS: dict[str, type] = {"flash": FlashAdc, "sar": SarAdc, "ideal": NoConverter}

@@ -10,16 +10,20 @@ from cimest.config.schema import Adc, Chip
 from cimest.mapping.arrays import lines_of, weight_array
 from cimest.mapping.digital import layer_parts
 from cimest.mapping.floorplan import FloorPlan, gradient_blocks
-from cimest.mapping.part import SPARE_BITS, Part, adc
+from cimest.mapping.operands import block_bits
+from cimest.mapping.part import SPARE_BITS, Part, across, adc
 from cimest.mapping.sram_unit import sram_unit
 from cimest.network import Network
 from hwlib.component import Real
 from hwlib.components.adder_tree import Accumulator, AdderTree
 from hwlib.components.buffers import SramBuffer
+from hwlib.components.comparator import DigitalComparator
+from hwlib.components.dac import CapacitiveDac
 from hwlib.components.decoders import RowDecoder
 from hwlib.components.dram import Dram
 from hwlib.components.drivers import SwitchMatrix, WriteDriver
-from hwlib.components.interconnect import Bus, HTree
+from hwlib.components.interconnect import HTree
+from hwlib.components.lookup_table import LookupTable
 from hwlib.components.multiplier import Multiplier, MultiplyAccumulate
 from hwlib.components.mux import ColumnMux
 from hwlib.components.operand_register import OperandRegister
@@ -53,11 +57,41 @@ def _side(chip: Chip, arrays: Real, prefix: str, choice: Adc, word: int, lines: 
         line_resistance=device.on_resistance / other,
         voltage=device.read_voltage,
     )
-    shift_add = ShiftAdd(adc_bits=choice.bits, input_bits=word)
-    return {
+    parts = {
         f"{prefix}mux": Part(mux, arrays, "macro"),
         f"{prefix}adc": Part(adc(choice.kind, choice.bits, choice.noise, choice.inl), converters, "macro"),
-        f"{prefix}shift_add": Part(shift_add, converters, "macro"),
+    }
+    if chip.periphery.kind == "bit_serial":
+        parts[f"{prefix}shift_add"] = Part(ShiftAdd(adc_bits=choice.bits, input_bits=word), converters, "macro")
+    return parts
+
+
+def operand_parts(chip: Chip, arrays: Real) -> dict[str, Part]:
+    """What holds the words of an array's lines: registers that give a bit at a time, or DACs with registers."""
+    rows, columns, choice = chip.array.rows, chip.array.columns, chip.periphery
+    if choice.kind == "bit_serial":
+        return {
+            "input_register": Part(OperandRegister(bits=chip.input_bits), arrays * rows, "macro"),
+            "error_register": Part(OperandRegister(bits=chip.error_bits), arrays * columns, "macro"),
+        }
+    dac = CapacitiveDac(choice.dac_bits, 2 * chip.device.read_voltage)  # of either sign
+    return {"dac": Part(dac, arrays * rows, "macro"), "backward_dac": Part(dac, arrays * columns, "macro")}
+
+
+def scaling_parts(chip: Chip) -> dict[str, Part]:
+    """Digital units of noise management: the largest word of a vector, its reciprocal, and products with both.
+
+    As many as the chip's bus feeds (our choice); a reciprocal comes from a table.
+    """
+    if chip.periphery.noise_management == "none":
+        return {}
+    word = np.maximum(chip.input_bits, chip.error_bits)
+    lanes = np.maximum(1, chip.bus_bits // word)
+    results = np.maximum(block_bits(chip, chip.adc, 0), block_bits(chip, chip.backward_adc, 0))
+    return {
+        "scale_comparator": Part(DigitalComparator(word), lanes, "chip"),
+        "scale_table": Part(LookupTable(word, word), 1, "chip"),
+        "scale_multiplier": Part(Multiplier(results + SPARE_BITS, word), lanes, "chip"),
     }
 
 
@@ -73,8 +107,7 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
         "array": Part(array, arrays, "macro"),
         "wordline_driver": Part(wordlines, arrays, "macro"),
         "bitline_driver": Part(bitlines, arrays, "macro"),
-        "input_register": Part(OperandRegister(bits=chip.input_bits), arrays * rows, "macro"),
-        "error_register": Part(OperandRegister(bits=chip.error_bits), arrays * columns, "macro"),
+        **operand_parts(chip, arrays),
         **_side(chip, arrays, "", chip.adc, chip.input_bits, columns, rows),
         **_side(chip, arrays, "backward_", chip.backward_adc, chip.error_bits, rows, columns),
         "row_decoder": Part(RowDecoder(rows=rows, load=lines.row_load), arrays, "chip"),
@@ -91,7 +124,10 @@ def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real) 
     the wider of them.
     """
     size, tiles = plan.arrays_per_tile, plan.tiles
-    word = np.maximum(chip.adc.bits + chip.input_bits, chip.backward_adc.bits + chip.error_bits)
+    inputs, errors = (
+        block_bits(chip, chip.adc, chip.input_bits), block_bits(chip, chip.backward_adc, chip.error_bits)
+    )  # fmt: skip
+    word = np.maximum(inputs, errors)
     trees = tiles * np.ceil(chip.array.columns / chip.adc.columns_per_adc)
     tree = AdderTree(inputs=np.maximum(size, 2), bits=word)
     buffer = SramBuffer(size=chip.tile.buffer, word=chip.tile.bus_bits)
@@ -113,16 +149,17 @@ def _h_tree(leaves: Real, side: Real, bits: Real) -> HTree:
     return HTree(rows=rows, columns=np.ceil(leaves / rows), unit_width=side, unit_height=side, bus_bits=bits)
 
 
-def chip_tree(parts: Mapping[str, Part], tiles: Real, bits: Real, tech: Technology) -> HTree:
-    """H-tree from the global buffer to the tiles, over a plan in which all parts of the chip have room.
+def chip_tree(tiled: Mapping[str, Part], tiles: Real, bits: Real, tech: Technology) -> HTree:
+    """H-tree from the global buffer to the tiles, over a plan in which all that is in tiles has room.
 
-    What is not in a tile lies between the tiles (our choice), and so does the tree itself, whose area grows with the
-    side s of the plan's units: s² units = area of the parts + s area of a tree over units of 1 m.
+    The digital block, the global buffer foremost, lies beside the tiles where the tree starts, in the middle of a side
+    of their plan (our choice). The tree itself lies between the tiles; its area grows with the side s of the plan's
+    units: s² units = area of the tiles + s area of a tree over units of 1 m.
     """
-    others = sum(part.count * part.component.area(tech) for part in parts.values() if part.boundary != "system")
+    inside = sum(part.count * part.component.area(tech) for part in tiled.values())
     tree = _h_tree(tiles, 1.0, bits)
     units, half = tree.rows * tree.columns, tree.area(tech) / 2
-    side = (half + np.sqrt(half**2 + units * others)) / units
+    side = (half + np.sqrt(half**2 + units * inside)) / units
     return _h_tree(tiles, side, bits)
 
 
@@ -164,11 +201,11 @@ def gradient_parts(
     else:
         multiplying = sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
         around = {}
-    # Sums come from, and go to, all places of the unit.
-    area = sum(part.count * part.component.area(tech) for part in multiplying.values())
     return {
         "gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip"),
-        "gradient_interconnect": Part(Bus(np.sqrt(area), chip.bus_bits), 1, "chip"),
+        # Operands go to, and sums come from and go to, all places of the unit.
+        "operand_interconnect": across(multiplying, chip, tech),
+        "gradient_interconnect": across(multiplying, chip, tech),
         **multiplying,
         **around,
     }
@@ -211,11 +248,16 @@ def inventory(
     array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
     if chip.weight_gradient.unit == "in_array":
         arrays.pop("pulse_generator")  # that counts a row's pulses; here trains do
+    gradient = gradient_parts(network, chip, plan, tech, products)
+    tiled = {**arrays, **tile_parts(chip, plan, tech, array_area)}
+    tiled |= {name: part for name, part in rule_parts.items() if name.endswith("_array")}
+    if chip.weight_gradient.unit == "in_array":
+        tiled |= gradient
     parts = {
-        **arrays,
-        **tile_parts(chip, plan, tech, array_area),
-        **gradient_parts(network, chip, plan, tech, products),
+        **tiled,
+        **gradient,
         **digital_parts(network, chip, tech, gradient_bits),
+        **scaling_parts(chip),
         **rule_parts,
     }
-    return parts | {"chip_interconnect": Part(chip_tree(parts, plan.tiles, chip.bus_bits, tech), 1, "chip")}
+    return parts | {"chip_interconnect": Part(chip_tree(tiled, plan.tiles, chip.bus_bits, tech), 1, "chip")}

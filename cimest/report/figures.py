@@ -138,7 +138,7 @@ def _blank(width: float, height: float, columns: int = 1, **options: Any) -> tup
     return figure, list(axes[0])
 
 
-def _scale(largest: float, unit: str) -> tuple[float, str]:
+def scaled(largest: float, unit: str) -> tuple[float, str]:
     """Factor and unit in which values up to `largest` have few digits."""
     exponent = 3 * math.floor(math.log10(largest) / 3) if largest > 0 else 0
     exponent = min(max(PREFIXES), max(min(PREFIXES), exponent))
@@ -153,7 +153,7 @@ def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, quantity: 
     sums : array of shape (names, groups), SI
     """
     totals = sums.sum(1)
-    factor, shown = _scale(totals.max(), unit)
+    factor, shown = scaled(totals.max(), unit)
     places = np.arange(len(names))
     left = np.zeros(len(names))
     for group, values in zip(GROUPS, sums.T, strict=True):
@@ -233,7 +233,7 @@ def schedule(dataset: Dataset) -> Figure:
     exposed = {
         name: grouped(dataset.sel({"pass": [name]}), "alone", "layer") for name in dataset["pass"].to_numpy().tolist()
     }
-    factor, shown = _scale(float(sum(times.sum() for times in exposed.values())), "s")
+    factor, shown = scaled(float(sum(times.sum() for times in exposed.values())), "s")
     figure, (axes,) = _blank(DOUBLE, min(230.0, 34 + 6 * len(names)) * MM)
     now, drawn = 0.0, set()
     for pass_, times in exposed.items():
@@ -298,7 +298,7 @@ def training(history: list[dict[str, Any]]) -> Figure:
 
     epochs = [entry["epoch"] for entry in history]
     energy = np.cumsum([entry["energy_j"] for entry in history])
-    factor, unit = _scale(energy[-1], "J")
+    factor, unit = scaled(energy[-1], "J")
     figure, (left, right) = _blank(DOUBLE, 62 * MM, 2, width_ratios=(2.2, 1))
     for key, name, colour in (("train_accuracy", "training", TRAINED), ("test_accuracy", "test", TESTED)):
         percent = 100 * _floats(history, key)

@@ -40,7 +40,7 @@ GROUPS = (
     Group(
         "Drivers, decoders, multiplexers",
         "#88ccee",
-        ("wordline_driver", "bitline_driver", "gradient_driver", "decoder", "mux", "register"),
+        ("wordline_driver", "bitline_driver", "gradient_driver", "input_driver", "decoder", "mux", "register", "dac"),
     ),
     Group("ADCs", "#cc6677", ("adc",)),
     Group("Shift-add, accumulation", "#ddcc77", ("shift_add", "adder_tree", "accumulator")),

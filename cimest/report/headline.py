@@ -77,10 +77,20 @@ def accuracy(result: dict[str, Any]) -> Merit:
     return Merit("Test accuracy", f"{100 * reached['test']:.2f} %", ", ".join(notes))
 
 
+def between(ends: dict[str, float], unit: str) -> str:
+    """A range as text: `12.6 to 186 TOPS/W`."""
+    return f"{number(ends['low'])} to {number(ends['high'])} {unit}"
+
+
 def efficiency(result: dict[str, Any]) -> list[Merit]:
     """Energy efficiency at the three boundaries."""
+    ranges = result["metrics"]["range"]["efficiency_tops_per_w"]
     return [
-        Merit(f"Efficiency, {name}", f"{number(value)} TOPS/W", BOUNDARY_NOTES[name])
+        Merit(
+            f"Efficiency, {name}",
+            f"{number(value)} TOPS/W",
+            f"{between(ranges[name], 'TOPS/W')}; {BOUNDARY_NOTES[name]}",
+        )
         for name, value in result["metrics"]["efficiency_tops_per_w"].items()
     ]
 
@@ -103,20 +113,20 @@ def cost(result: dict[str, Any]) -> list[Merit]:
     metrics = result["metrics"]
     chip = metrics["energy_per_sample_by_boundary_j"]["chip"]
     power = metrics["power_w"]
-    low, high = (pretty(result["spread"][corner]["system"], "J") for corner in ("low", "high"))
+    ranges = metrics["range"]
+    low, high = (pretty(ranges["energy_per_sample_by_boundary_j"]["system"][end], "J") for end in ("low", "high"))
     return [
         Merit(
             "Energy per sample",
             pretty(metrics["energy_per_sample_j"], "J"),
-            f"chip alone {pretty(chip, 'J')}; {low} to {high} within the spread of the data",
+            f"{low} to {high} with {100 * ranges['coverage']:.0f} % probability; chip alone {pretty(chip, 'J')}",
         ),
-        Merit("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
         Merit(
             "Latency per sample",
             pretty(metrics["latency_per_sample_s"], "s"),
-            "exposed time of a training step, per sample",
+            "exposed time of " + ("an inference" if "macro" in metrics else "a training step, per sample"),
         ),
-        Merit("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
+        *(macro(metrics["macro"]) if "macro" in metrics else whole_training(metrics)),
         Merit(
             "Power",
             pretty(power["average"], "W"),
@@ -127,7 +137,11 @@ def cost(result: dict[str, Any]) -> list[Merit]:
             label(metrics["bottleneck"]["resource"]),
             f"{share(metrics['bottleneck']['time_s'], metrics['latency_per_sample_s'])} of the time",
         ),
-        Merit("Area", f"{number(metrics['area_mm2'])} mm²", "the chip, without DRAM"),
+        Merit(
+            "Area",
+            f"{number(metrics['area_mm2'])} mm²",
+            f"{between(ranges['area_mm2'], 'mm²')}; the chip, without DRAM",
+        ),
         Merit("Leakage", pretty(metrics["leakage_w"], "W"), "every part, all the time"),
         Merit(
             "Throughput",
@@ -136,6 +150,30 @@ def cost(result: dict[str, Any]) -> list[Merit]:
             f"{count(metrics['executed_ops_per_sample'])} without products that are skipped for a zero",
         ),
         Merit("Density", f"{number(metrics['density_tops_per_mm2'])} TOPS/mm²"),
+    ]
+
+
+def whole_training(metrics: dict[str, Any]) -> list[Merit]:
+    """Energy and time of all epochs."""
+    return [
+        Merit("Training energy", pretty(metrics["training_energy_j"], "J"), "all epochs, with DRAM"),
+        Merit("Training time", duration(metrics["training_time_s"]), "on the chip, all epochs"),
+    ]
+
+
+def macro(figures: dict[str, Any]) -> list[Merit]:
+    """What is within the macro boundary, for the matrix-vector products of an inference alone."""
+    parts = figures["components"]
+    largest = sorted(parts, key=lambda name: -parts[name]["energy_share"])[:4]
+    shares = ", ".join(f"{label(name)} {share(parts[name]['energy_share'], 1.0)}" for name in largest)
+    speed, density = number(figures["throughput_tops"]), number(figures["density_tops_per_mm2"])
+    return [
+        Merit("Macro, energy per product", pretty(figures["energy_per_vector_j"], "J"), shares),
+        Merit(
+            "Macro, with its leakage",
+            f"{number(figures['efficiency_tops_per_w'])} TOPS/W",
+            f"{speed} TOPS, {density} TOPS/mm² on {number(figures['area_mm2'])} mm², one vector after the other",
+        ),
     ]
 
 
@@ -153,8 +191,11 @@ def title(result: dict[str, Any]) -> tuple[str, str]:
         what,
         f"device {chip['device']['name']}",
         chip["technology"],
-        f"rule {training['rule']['name']}",
-        f"batch {training['batch']}",
+        *(
+            ["inference"]
+            if training["kind"] == "none"
+            else [f"rule {training['rule']['name']}", f"batch {training['batch']}"]
+        ),
         f"{named(Dataflow.model_validate(experiment['dataflow']))} dataflow",
     )
     return f"{result['network']['name']} on {experiment['dataset']['name']}", " · ".join(facts)

@@ -88,6 +88,8 @@ def report_html(result: dict[str, Any], dataset: Dataset, drawings: dict[str, st
         activity=activity(result),
         history=history(result),
         experiment=experiment_lines(result["experiment"], result["provenance"]["defaults"]),
+        coverage=result["metrics"]["range"]["coverage"],
+        calibration=calibration(result["provenance"]["calibration"]),
         provenance=result["provenance"],
         sources=[source(key) for key in result["provenance"]["sources"]],
         warnings=result["warnings"],
@@ -175,6 +177,14 @@ def activity(result: dict[str, Any]) -> tuple[list[str], Rows]:
     return ["layer", *map(label, names)], [
         [layer, *(number(entry[key]) for key in names)] for layer, entry in measured.items()
     ]
+
+
+def calibration(used: dict[str, Any]) -> str:
+    """Which factors stand between the physics and the figures."""
+    if used["base"] == "none" and not used["given"]:
+        return "none, the physics as it is"
+    changed = f", with {', '.join(map(label, used['given']))} as given" if used["given"] else ""
+    return f"{used['base']}{changed}: " + ", ".join(f"{label(key)} {number(x)}" for key, x in used["factors"].items())
 
 
 def history(result: dict[str, Any]) -> tuple[list[str], Rows]:

@@ -40,6 +40,8 @@ def exponent(values: np.ndarray, measure: Measure) -> int | None:
 
 def pieces(*matrices: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """Views of the same values of contiguous matrices."""
+    # A copy in their stead would take what is written to it, and lose it
+    assert all(matrix.flags.c_contiguous for matrix in matrices), "matrices must be contiguous, row by row"
     flat = [matrix.reshape(-1) for matrix in matrices]
     for start in range(0, flat[0].size, PIECE):
         yield tuple(row[start : start + PIECE] for row in flat)

@@ -1,0 +1,138 @@
+"""Training rules compared fairly: each at the step size that is best for it on held-out data, of equal candidates."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import numpy as np
+
+from cimest.activity import Activity
+from cimest.config import Experiment
+from cimest.estimate import energies
+from cimest.explore.sweep import Accuracy
+from cimest.explore.trainings import Trainings
+from cimest.explore.workers import make
+from cimest.run import Priced, price_experiment, training_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+Cell = TypeVar("Cell", bound=Hashable)
+
+
+@contextmanager
+def trainings(folder: Path, repeats: int, jobs: int, console: Console, what: str) -> Iterator[Trainings]:
+    """Trainings of so many seeds that are kept in a folder, with a bar while they run."""
+    from rich.progress import Progress
+
+    with Progress(console=console) as bar:
+        task = bar.add_task(what)
+        count = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        yield Trainings(Accuracy(repeats=repeats), folder, make(jobs, None), progress=count)
+
+
+def search(
+    runs: Trainings, cells: Mapping[Cell, Callable[[float], Experiment]], rates: Iterable[float]
+) -> dict[Cell, dict[float, float]]:
+    """Accuracy of each cell at every candidate, all trained at once.
+
+    Parameters
+    ----------
+    runs : Trainings
+    cells : mapping
+        What is compared to its experiment at a step size, which has to be tested on held-out training data.
+    rates : iterable of float
+
+    Raises
+    ------
+    RuntimeError
+        If a training is refused.
+    """
+    candidates = {cell: {rate: made(rate) for rate in rates} for cell, made in cells.items()}
+    runs.run(one for tried in candidates.values() for one in tried.values())
+    return {cell: {rate: reached(runs, one)[0] for rate, one in tried.items()} for cell, tried in candidates.items()}
+
+
+def best(tried: Mapping[float, float]) -> float:
+    """The candidate with the highest accuracy; of equals the smallest."""
+    return max(sorted(tried), key=lambda rate: tried[rate])
+
+
+def reached(runs: Trainings, experiment: Experiment) -> tuple[float, float]:
+    """Mean accuracy of all seeds after the last epoch, and its standard deviation.
+
+    Raises
+    ------
+    RuntimeError
+        If a training is refused, or missing.
+    """
+    accuracy, deviation, _ = runs.accuracy(experiment)
+    if np.isnan(accuracy):
+        raise RuntimeError(f"a training failed: {runs.error(experiment)}")
+    return accuracy, deviation
+
+
+def priced(runs: Trainings, experiment: Experiment) -> tuple[Priced, Activity, float]:
+    """The price of a training with what it made the hardware do, that, and the whole training's energy with DRAM. [J]
+
+    Raises
+    ------
+    RuntimeError
+        If a training is refused, or missing.
+    """
+    reached(runs, experiment)
+    activity = runs.activity(experiment)
+    assert activity is not None, "see reached"
+    found = price_experiment(experiment, activity)
+    return found, activity, float(energies(found.estimate)["system"]) * training_samples(experiment)
+
+
+def write_table(columns: list[str], rows: Iterable[list[Any]], file: Path, console: Console | None = None) -> None:
+    """Write rows as CSV, and print them."""
+    from rich.table import Table
+
+    shown = Table(*columns)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(row)
+            shown.add_row(*map(str, row))
+    if console:
+        console.print(shown)
+
+
+def chosen(names: str | None, known: Iterable[str], what: str) -> list[str]:
+    """Names of an option, separated by `;`; all if it is not given.
+
+    Raises
+    ------
+    click.BadParameter
+        If one is unknown.
+    """
+    given = [name.strip() for name in names.split(";")] if names else list(known)
+    for name in given:
+        if name not in known:
+            raise click.BadParameter(f"no {what} is named {name!r} (allowed: {'; '.join(known)})")
+    return given
+
+
+def numbers(text: str | None) -> list[float]:
+    """Numbers of an option, separated by `;`; none if it is not given.
+
+    Raises
+    ------
+    click.BadParameter
+        If one is none.
+    """
+    try:
+        return [float(part) for part in text.split(";")] if text else []
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers separated by `;`") from None
