@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from cimest.activity import Activity
 from cimest.config import Experiment, load
+from cimest.config.checks import sizes
 from cimest.config.loader import resolved
 from cimest.config.sections import field_at, unit_of
-from cimest.dataflow import conflicts, resolve
+from cimest.dataflow import resolve
 from cimest.estimate import energies
 from cimest.result import read_result, recorded
 from cimest.run import price_experiment
@@ -126,7 +127,7 @@ def allowed(data: dict[str, Any]) -> Experiment | None:
         point = Experiment.model_validate(data)
     except ValidationError:
         return None
-    return None if next(conflicts(point), None) else point
+    return None if sizes(point) else point
 
 
 def joined(changes: list[tuple[str, Any, Any]]) -> tuple[str, Any, Any]:
@@ -176,9 +177,15 @@ def waterfall(
             now = other_activity
         together.append((path, before, after))
         point = allowed(data)
-        if point is not None:
+        if point is None:
+            continue
+        try:
             steps.append(price_step(point, now, joined(together)))
-            together = []
+        except ValueError:  # a network and what belongs to it change one after the other
+            continue
+        together = []
+    if together:
+        steps.append(price_step(other, now, joined(together)))
     if now != other_activity:
         before, after = ("default" if here is None else here.origin for here in (now, other_activity))
         steps.append(price_step(Experiment.model_validate(data), other_activity, ("activity", before, after)))

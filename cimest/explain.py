@@ -9,7 +9,10 @@ from typing import Any
 
 from cimest.actions import PASSES
 from cimest.config import Experiment
+from cimest.estimate.calibration import CONTROL, Factors, factors, family
 from cimest.estimate.estimate import costs, duration
+from cimest.estimate.macro import FORMULAS as INFERRED
+from cimest.estimate.macro import MACRO, part_formula
 from cimest.result import recorded
 from cimest.run import Priced, price_experiment
 from hwlib import provenance
@@ -17,6 +20,7 @@ from hwlib.registry import UnknownName
 
 REFERENCE = "metrics.reference.digital"
 LANES = ("experiment.chip.weight_gradient.lanes",)
+SPREAD = tuple(f"provenance.calibration.spread.{quantity}.*" for quantity in ("energy", "area"))
 
 FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
     {
@@ -92,6 +96,19 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
         )
         for boundary in ("macro", "chip", "system")
     }
+    | {
+        f"metrics.range.{name}.{end}": (
+            "estimate" if end == "typical" else f"estimate {sign} NORMAL deviations: see `cimest.estimate.uncertainty`",
+            (f"metrics.{name}", *SPREAD),
+        )
+        for end, sign in (("low", "less"), ("typical", ""), ("high", "plus"))
+        for name in (
+            *(f"energy_per_sample_by_boundary_j.{boundary}" for boundary in ("macro", "chip", "system")),
+            *(f"efficiency_tops_per_w.{boundary}" for boundary in ("macro", "chip", "system")),
+            "area_mm2",
+        )
+    }
+    | {"metrics.range.coverage": ("probability that a chip's own figure lies between low and high", SPREAD)}
     | {
         f"{REFERENCE}.{name}": (f"{formula} of a digital accelerator: see `cimest.dataflow.accelerator`", inputs)
         for name, formula, inputs in (
@@ -178,8 +195,9 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
     numbers = dict(leaves({key: result[key] for key in ("metrics", "breakdown")}))
     if path not in numbers:
         raise UnknownName("number of the result", path, numbers)
-    if path in FORMULAS:
-        formula, inputs = FORMULAS[path]
+    formulas = FORMULAS | INFERRED if "macro" in result["metrics"] else FORMULAS
+    if path in formulas or path.startswith(f"{MACRO}.components."):
+        formula, inputs = formulas[path] if path in formulas else part_formula(*path.split(".")[-2:])
         found: dict[str, Any] = {}
         everything = dict(leaves(result))
         for pattern in inputs:
@@ -187,10 +205,13 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
         return Explanation(path, numbers[path], formula, found)
     experiment = Experiment.model_validate(result["experiment"])
     priced = price_experiment(experiment, recorded(result))
+    using = factors(experiment.chip.calibration)
     _, kind, name, quantity = path.split(".")
+    if name == CONTROL:
+        return _control(priced, using, quantity, path, numbers[path])
     if kind == "component" and quantity == "area_mm2":
-        return _area(priced, name, path, numbers[path])
-    return _sum(priced, kind, name, quantity, path, numbers[path])
+        return _area(priced, using, name, path, numbers[path])
+    return _sum(priced, using, kind, name, quantity, path, numbers[path])
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -198,7 +219,14 @@ def _matches(path: str, pattern: str) -> bool:
     return len(keys) == len(wanted) and all(want in ("*", key) for key, want in zip(keys, wanted, strict=True))
 
 
-def _area(priced: Priced, name: str, path: str, value: float) -> Explanation:
+def _control(priced: Priced, using: Factors, quantity: str, path: str, value: float) -> Explanation:
+    """What calibration adds for control: a share of what lies within the macro."""
+    share = {"energy_j": using.control, "area_mm2": using.control_layout}.get(quantity, 0.0)
+    within = [name for name, part in priced.parts.items() if part.boundary == "macro"]
+    return Explanation(path, value, "calibrated share × sum over parts", {"share": share, "parts": ", ".join(within)})
+
+
+def _area(priced: Priced, using: Factors, name: str, path: str, value: float) -> Explanation:
     part = priced.parts[name]
     with provenance.record() as record:
         one = part.component.area(priced.tech)
@@ -206,14 +234,20 @@ def _area(priced: Priced, name: str, path: str, value: float) -> Explanation:
     return Explanation(
         path,
         value,
-        "instances × area of one × 1e6",
-        {"instances": part.count, "area of one [m²]": one, "technology": priced.tech.name, **parameters},
+        "instances × area of one × calibration × 1e6",
+        {
+            "instances": part.count,
+            "area of one [m²]": one,
+            "calibration": using.area(family(name, part.component)),
+            "technology": priced.tech.name,
+            **parameters,
+        },
         models={type(part.component).__name__: inspect.getdoc(type(part.component)) or ""},
         sources=sorted(record.sources),
     )
 
 
-def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: float) -> Explanation:
+def _sum(priced: Priced, using: Factors, kind: str, name: str, quantity: str, path: str, value: float) -> Explanation:
     """A cell of the breakdown as the sum over the table of action counts."""
     if quantity == "leakage_energy_j":
         power = {part: leak for part, leak in priced.estimate.leakage.items() if kind == "pass" or part == name}
@@ -224,9 +258,10 @@ def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: 
     models: dict[str, str] = {}
     with provenance.record() as record:
         for row, cost in costs(chosen, priced.parts, priced.tech):
-            each = cost.energy if quantity == "energy_j" else cost.latency
+            component = priced.parts[row.part].component
+            each = cost.energy * using.energy(family(row.part, component)) if quantity == "energy_j" else cost.latency
             total = (
-                row.count * cost.energy
+                row.count * each
                 if quantity == "energy_j"
                 else duration(row, cost, priced.parts[row.part].component, priced.tech)
             )
@@ -243,8 +278,12 @@ def _sum(priced: Priced, kind: str, name: str, quantity: str, path: str, value: 
             )
             method = getattr(type(priced.parts[row.part].component), row.action)
             models[f"{row.part}.{row.action}"] = inspect.getdoc(method) or ""
+    if kind == "pass" and quantity == "energy_j" and using.control:
+        macro = sum(term["total"] for term in terms if priced.parts[term["action"].split(".")[0]].boundary == "macro")
+        added = {"count": using.control, "each": macro, "total": using.control * macro}
+        terms.append({"layer": "all", "pass": name, "action": CONTROL} | added)
     terms.sort(key=lambda term: -term["total"])
-    formula = "sum of count × energy of one action"
+    formula = "sum of count × energy of one action, calibrated"
     if quantity == "latency_s":
         formula = "sum of actions in sequence × latency of one; what overlap hides is taken off transfers"
     inputs: dict[str, Any] = {"technology": priced.tech.name}

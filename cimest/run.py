@@ -14,12 +14,26 @@ from cimest.config.loader import defaults_taken, resolved
 from cimest.config.schema import Chip
 from cimest.dataflow import Design, Schedule, conflicts, resolve, training_step
 from cimest.dataflow.accelerator import accelerator
+from cimest.dataflow.inference import inference
 from cimest.dataflow.neurosim import idle_tiles
 from cimest.dataflow.transfer import row_reads
 from cimest.dataflow.wear import with_wear
 from cimest.datasets import choose
-from cimest.estimate import Estimate, Pipeline, energies, metrics, operations, price
+from cimest.estimate import (
+    Estimate,
+    Pipeline,
+    calibrated,
+    described,
+    energies,
+    factors,
+    macro,
+    metrics,
+    operations,
+    price,
+    ranges,
+)
 from cimest.mapping.floorplan import FloorPlan, place
+from cimest.mapping.inference import inference_parts, plan_inference
 from cimest.mapping.part import Part, technology
 from cimest.mapping.parts import inventory
 from cimest.network import Network, arguments, builder
@@ -37,6 +51,9 @@ if TYPE_CHECKING:  # the simulator brings numba, which an estimate does without
 
 CLIPPING = 0.05
 """Share of a layer's clipped conversions above which a result warns (our choice)."""
+
+REPEATED = 0.1
+"""Reads that repeat a vector, over its first ones, above which a result warns (our choice)."""
 
 SATURATION = 0.2
 """Share of a layer's cells at an end of their range above which a result warns (our choice)."""
@@ -79,6 +96,8 @@ def build_trainer(experiment: Experiment) -> Trainer:
     """
     from cimest.learning import Trainer
 
+    if experiment.training.kind == "none":
+        raise ValueError("training: none prices inference alone, by `cimest estimate`; there is nothing to run")
     choice = experiment.dataset
     data = choose(choice.name, choice.options).load(choice.path, choice.train, choice.test)
     data = data.held_out(choice.validation)
@@ -133,25 +152,31 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
     for path, message in conflicts(experiment):
         raise ValueError(f"{'.'.join(path)}: {message}")
     chip, network, rule = experiment.chip, build_network(experiment), build_rule(experiment)
-    schedule = resolve(experiment.dataflow)
+    schedule, inferring = resolve(experiment.dataflow), experiment.training.kind == "none"
     if activity is None:
         recorded = experiment.activity
         activity = Activity.load(Path(recorded), network) if recorded else Activity.default(network)
     with provenance.record() as record:
         tech = technology(chip)
-        plan = place(network, chip)
+        plan = plan_inference(network, chip) if inferring else place(network, chip)
         batch = experiment.training.batch
         design = Design(network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start)
-        products = design.products_in_a_lane
-        parts = inventory(network, chip, plan, tech, schedule.gradient_bits, rule.parts(network, chip), products)
-        design = replace(design, parts=parts)
-        actions = training_step(design, rule, activity)
-        activity = with_wear(design, actions, activity)
+        if inferring:
+            parts = inference_parts(network, chip, plan, tech, schedule.gradient_bits)
+            design = replace(design, parts=parts)
+            actions = inference(design, activity)
+        else:
+            products = design.products_in_a_lane
+            parts = inventory(network, chip, plan, tech, schedule.gradient_bits, rule.parts(network, chip), products)
+            design = replace(design, parts=parts)
+            actions = training_step(design, rule, activity)
+            activity = with_wear(design, actions, activity)
         names = tuple(layer.name for layer in network.matrices)
-        stacked = {placement.layer.name: design.stacked(placement) for placement in plan.placements}
-        pipeline = Pipeline(batch, stacked) if schedule.pipelined else None
+        waiting = {placement.layer.name: design.waits(placement) for placement in plan.placements}
+        pipeline = Pipeline(batch, waiting) if schedule.pipelined else None
         idle = idle_tiles(plan) if schedule.accounting == "neurosim" else None
         estimate = price(actions, parts, tech, names, schedule.overlap, pipeline, idle)
+        estimate = calibrated(estimate, factors(chip.calibration), parts)
     return Priced(network, plan, tech, parts, actions, activity, estimate, record, design)
 
 
@@ -165,6 +190,7 @@ def digital_reference(experiment: Experiment, priced: Priced) -> dict[str, Any]:
     """
     parts, actions = accelerator(priced.design, build_rule(experiment), priced.activity)
     estimate = price(actions, parts, priced.tech, priced.estimate.layers, overlap=True)
+    estimate = calibrated(estimate, factors(experiment.chip.calibration), parts)
     within, operated = energies(estimate), operations(priced.network)
     by_pass: dict[str, Real] = {}
     for (_, pass_, _), value in (*estimate.energy.items(), *estimate.leakage_energy().items()):
@@ -190,6 +216,7 @@ def price_readings(experiment: Experiment, readings: int) -> tuple[float, float]
         for action in row_reads(design, placement, readings * placement.layer.fan_in)
     ]
     found = price(actions, priced.parts, priced.tech, names, design.schedule.overlap)
+    found = calibrated(found, factors(experiment.chip.calibration), priced.parts)
     return float(sum(found.energy.values())), float(found.time())
 
 
@@ -203,14 +230,24 @@ def training_samples(experiment: Experiment) -> int:
 def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, Any]:
     """What a result says of the price; see `cimest.result`."""
     device, batch = experiment.chip.device, experiment.training.batch
-    figures = metrics(priced.estimate, priced.network, device, priced.activity, batch, samples)
+    inferring = experiment.training.kind == "none"
+    figures = metrics(priced.estimate, priced.network, device, priced.activity, batch, samples, inferring)
+    choice = experiment.chip.calibration
+    figures["range"] = ranges(priced.estimate, choice, priced.parts, priced.tech, figures["ops_per_sample"])
     absent = {}
-    if figures["lifetime_samples"] is None:
-        absent["lifetime_samples"] = f"the record of device {device.name} has no endurance"
-    try:
-        figures["reference"] = {"digital": digital_reference(experiment, priced)}
-    except ValueError as error:
-        absent["reference"] = str(error)
+    if inferring:
+        figures["macro"] = macro(priced.estimate, priced.network, priced.actions)
+        untrained = "nothing is trained (`training: none`)"
+        absent = dict.fromkeys(("training_energy_j", "training_time_s", "lifetime_samples", "reference"), untrained)
+        if figures["macro"]["conversions_per_sample"] is None:
+            absent["conversions_per_sample"] = "the sums of digital arrays are numbers already"
+    else:
+        if figures["lifetime_samples"] is None:
+            absent["lifetime_samples"] = f"the record of device {device.name} has no endurance"
+        try:
+            figures["reference"] = {"digital": digital_reference(experiment, priced)}
+        except ValueError as error:
+            absent["reference"] = str(error)
     layers = [
         {
             "name": placement.layer.name,
@@ -230,7 +267,8 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
         "experiment": resolved(experiment),
         "provenance": results.provenance(
             priced.record, priced.activity, experiment.seed, sorted(defaults_taken(experiment))
-        ),
+        )
+        | {"calibration": described(choice)},
         "network": {
             "name": network.name,
             "weights": network.weights,
@@ -240,7 +278,6 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
         },
         "chip": {"arrays": priced.plan.arrays, "tiles": priced.plan.tiles, "utilisation": priced.plan.utilisation},
         "metrics": figures,
-        "spread": spread(experiment, priced.activity),
         "breakdown": results.breakdown(priced.estimate),
         "rule": rule_in_the_arrays(experiment, network),
         "activity": {name: asdict(layer) for name, layer in priced.activity.layers.items()},
@@ -252,26 +289,20 @@ def describe(experiment: Experiment, priced: Priced, samples: int) -> dict[str, 
 def rule_in_the_arrays(experiment: Experiment, network: Network) -> dict[str, dict[str, Any]] | None:
     """The numbers that a rule works with in each layer where it updates in the arrays; none elsewhere."""
     chip, training = experiment.chip, experiment.training
-    if chip.weight_gradient.unit != "in_array":
+    if chip.weight_gradient.unit != "in_array" or training.kind == "none":
         return None
     rule = in_array(build_rule(experiment), chip.weight_gradient.train_length)
     samples = training_samples(experiment) // training.epochs
     return advice.effective(rule, network, chip.device, training.learning_rate.start, samples)
 
 
-def spread(experiment: Experiment, activity: Activity) -> dict[str, dict[str, float]]:
-    """Energy per sample within each boundary where every datum that has a spread is low, typical or high. [J]"""
-    corners = {}
-    for corner in ("low", "typical", "high"):
-        chip = experiment.chip.model_copy(update={"corner": corner})
-        there = price_experiment(experiment.model_copy(update={"chip": chip}), activity)
-        corners[corner] = {name: float(value) for name, value in energies(there.estimate).items()}
-    return corners
-
-
 def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     """What a reader of the price should know before believing it."""
-    found = sorted(priced.record.extrapolations) + unsimulated(experiment.chip.device) + unpriced(experiment.chip)
+    found = sorted(priced.record.extrapolations) + unpriced(experiment.chip, experiment.training.kind)
+    if experiment.training.kind == "none":
+        found += too_fast(experiment, priced)
+    else:
+        found += unsimulated(experiment.chip.device)
     if (numbers := rule_in_the_arrays(experiment, priced.network)) is not None:
         rule = in_array(build_rule(experiment), experiment.chip.weight_gradient.train_length)
         found += advice.advice(rule, experiment.chip.device, numbers)
@@ -298,16 +329,37 @@ def unsimulated(device: Device) -> list[str]:
     return ["training leaves out the device's relaxation, which is that of cells written once; `cimest program` has it"]
 
 
-def unpriced(chip: Chip) -> list[str]:
-    """What the simulator has and the price has not."""
-    kinds = {
-        "chip.adc": chip.adc.kind,
-        "chip.backward_adc": chip.backward_adc.kind,
-        "chip.weight_gradient.adc": chip.weight_gradient.adc_kind,
-    }
+def too_fast(experiment: Experiment, priced: Priced) -> list[str]:
+    """Whether the circuits of a chip that only infers need longer than the cycle that it is said to have."""
+    chip = experiment.chip
+    if chip.inference.cycle is None:
+        return []
+    free = chip.model_copy(update={"inference": chip.inference.model_copy(update={"cycle": None})})
+    alone = price_experiment(experiment.model_copy(update={"chip": free}), priced.activity)
+    needed, given = (macro(one.estimate, one.network, one.actions)["time_per_vector_s"] for one in (alone, priced))
+    if needed <= given:
+        return []
+    return [
+        f"by the models the circuits need {pretty(float(needed), 's')} for a vector that chip.inference.cycle gives "
+        f"{pretty(float(given), 's')}: such a chip works on the next vector meanwhile, or has faster circuits"
+    ]
+
+
+def unpriced(chip: Chip, kind: str = "on_chip") -> list[str]:
+    """What the simulator has and the price has not; the sums of digital arrays need no converter."""
+    if kind == "none":
+        kinds = {"chip.adc": chip.adc.kind} if chip.array.cell != "digital_sram" else {}
+    else:
+        kinds = {
+            "chip.adc": chip.adc.kind,
+            "chip.backward_adc": chip.backward_adc.kind,
+            "chip.weight_gradient.adc": chip.weight_gradient.adc_kind,
+        }
     ideal = [name for name, kind in kinds.items() if kind == "ideal"]
     text = "converters are ideal: their energy, time and area are not in the figures"
     found = [f"{', '.join(ideal)}: {text}"] if ideal else []
+    if chip.periphery.kind == "whole_vector":
+        found.append("chip.periphery: amplifiers that hold a line at the level of its DAC are not in the figures")
     if chip.array.wire_resistance:
         found.append("chip.array.wire_resistance: what reads lose along the wires changes no energy or time here")
     return found
@@ -330,7 +382,8 @@ def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
     priced = price_experiment(experiment)
     result = describe(experiment, priced, training_samples(experiment))
     result |= {"accuracy": None, "history": []}
-    result["absent"]["accuracy"] = "an estimate does not train; `cimest run` does"
+    trains = experiment.training.kind != "none"
+    result["absent"]["accuracy"] = "an estimate does not train" + ("; `cimest run` does" if trains else "")
     result = results.plain(result)
     if out is not None:
         from cimest.report import write
@@ -426,7 +479,16 @@ def learning_warnings(ledger: dict[str, dict[str, Any]], chip: Chip) -> list[str
             clipped = entry["clipped"][pass_]
             if clipped > CLIPPING:
                 remedy = f"raise {bits}" + (f" or {range_}" if policy != "calibrated" else "")
+                if pass_ != "weight_gradient" and chip.periphery.output_range is not None:
+                    remedy = "raise chip.periphery.output_range"
                 found.append(f"{100 * clipped:.0f} % of the partial sums clip in {layer}, {pass_}: {remedy}")
+        for pass_, reads in entry["reads"].items():
+            if reads > 1 + REPEATED:
+                found.append(
+                    f"{layer}, {pass_}: each vector is read {reads:.2g} times, since sums end the converters' range, "
+                    "and its reads and conversions cost as much more: raise chip.periphery.output_range, or cut "
+                    "columns into shorter ones (chip.array.rows)"
+                )
         if entry["worn_cells"] > 0:
             found.append(
                 f"{100 * entry['worn_cells']:.2g} % of the cells of {layer} are worn out and no longer move: the "
@@ -452,7 +514,7 @@ class Progress:
         self.bar = progress.Progress(
             progress.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             progress.BarColumn(),
-            progress.TextColumn("loss {task.fields[loss]:.3f}  test {task.fields[accuracy]}  {task.fields[energy]}"),
+            progress.TextColumn("loss {task.fields[loss]}  test {task.fields[accuracy]}  {task.fields[energy]}"),
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
@@ -461,13 +523,14 @@ class Progress:
         )
         epochs = experiment.training.epochs
         fields: dict[str, Any] = {
-            "epoch": len(trainer.history) + 1,
+            "epoch": min(len(trainer.history) + 1, epochs),
             "epochs": epochs,
-            "loss": float("nan"),
+            "loss": "–",
             "accuracy": "–",
             "energy": "",
         }
-        self.task = self.bar.add_task("", total=(epochs - len(trainer.history)) * trainer.batches, **fields)
+        done = len(trainer.history) * trainer.batches
+        self.task = self.bar.add_task("", total=epochs * trainer.batches, completed=done, **fields)
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -487,9 +550,9 @@ class Progress:
         history = self.trainer.history
         self.bar.update(
             self.task,
-            advance=1,
+            completed=(step.epoch - 1) * step.batches + step.batch,
             epoch=step.epoch,
-            loss=step.loss,
+            loss=f"{step.loss:.3f}",
             accuracy=f"{100 * history[-1].test_accuracy:.1f} %" if history else "–",
             energy=pretty(samples * self.energy_per_sample, "J"),
         )

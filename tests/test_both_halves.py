@@ -15,6 +15,10 @@ PARTS = {"forward": "adc", "backward": "backward_adc", "weight_gradient": "gradi
 
 BATCH = 6
 
+MANAGED = {
+    "kind": "whole_vector", "noise_management": "abs_max", "bound_management": "iterative", "output_range": 0.7,
+}  # fmt: skip
+
 NETWORKS = {
     "lenet5": "lenet5",
     "mlp": {"name": "mlp", "hidden": [30]},
@@ -27,12 +31,14 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dataflow", ["naive", "optimised", "split"])
 @pytest.mark.parametrize("mapping", ["unrolled", "kernel_position"])
-@pytest.mark.parametrize("signs", ["two_phase", "twos_complement"])
+@pytest.mark.parametrize("signs", ["two_phase", "twos_complement", "levels"])
 def test_conversions_agree(name, dataflow, mapping, signs):
+    if signs == "levels" and (dataflow, mapping) not in (("naive", "unrolled"), ("optimised", "kernel_position")):
+        pytest.skip("neither changes what is read")
     if signs == "twos_complement" and name not in ("lstm", "transformer"):
         pytest.skip("inputs without a sign")
-    chip = {"array": {"rows": 48, "columns": 20}, "mapping": mapping, "signed_inputs": signs,
-            "weight_gradient": {"rows": 40, "adc_bits": 2}}  # fmt: skip
+    chip = {"array": {"rows": 48, "columns": 20}, "mapping": mapping, "weight_gradient": {"rows": 40, "adc_bits": 2}}
+    chip |= {"periphery": MANAGED} if signs == "levels" else {"signed_inputs": signs}
     flow = {"loop_order": "split", "image_layers": 1} if dataflow == "split" else {"base": dataflow}
     exp = experiment(NETWORKS[name], chip=chip, training={"batch": BATCH, "epochs": 1}, dataflow=flow)
     rng = np.random.default_rng(0)
@@ -54,6 +60,9 @@ def test_conversions_agree(name, dataflow, mapping, signs):
 
         matrix.tile.count = note
     trainer.run()
+    if signs == "levels":  # how often vectors are read again depends on the data
+        priced = price_experiment(exp, trainer.activity())
+        assert any(reads["forward"] > 1 and reads["backward"] > 1 for reads in trainer.ledger.reads())
     for matrix in trainer.model.matrices:
         for pass_, part in PARTS.items():
             counted = priced.estimate.count.get((matrix.layer.name, pass_, part), 0.0) * BATCH

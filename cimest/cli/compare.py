@@ -34,10 +34,11 @@ def compare(
     for experiment, measured in ((one, activity), (other, other_activity)):
         priced = price_experiment(experiment, measured)
         device, batch, samples = experiment.chip.device, experiment.training.batch, training_samples(experiment)
-        figures.append(metrics(priced.estimate, priced.network, device, priced.activity, batch, samples))
-    # Beside both stands what a digital accelerator with the node, bits and buffers of B takes.
+        infers = experiment.training.kind == "none"
+        figures.append(metrics(priced.estimate, priced.network, device, priced.activity, batch, samples, infers))
+    # Beside both stands what a digital accelerator with the node, bits and buffers of B takes to train.
     try:
-        reference = digital_reference(other, priced)
+        reference = None if infers else digital_reference(other, priced)
     except ValueError:
         reference = None
     answer = plain({"steps": [asdict(step) for step in steps], "metrics": figures, "reference": {"digital": reference}})

@@ -40,6 +40,8 @@ def optimise_dataflow(
     from hwlib.units import parse
 
     given = load(experiment, overrides)
+    if given.training.kind == "none":
+        raise click.UsageError("the dataflow of a training step is searched; with `training: none` there is none")
     with Progress(console=_stderr(), disable=quiet or as_json, transient=True) as progress:
         task = progress.add_task("designs", total=None)
         found = optimise(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cimest.config import inference
 from cimest.config.document import Entry, read_file
 from cimest.config.messages import ConfigError, Problem, no_file
 from cimest.config.schema import NETWORK_FILES, Chip, Device, Experiment
@@ -25,7 +26,7 @@ ADCS = (("chip", "adc", "kind"), ("chip", "backward_adc", "kind"), ("chip", "wei
 SOLVED_MAX = 128 * 128
 """Cells of the largest array whose wires are solved after each update (our choice: a tenth of a second for each)."""
 
-CELLS = {"resistive": ("1t1r", "crossbar", "ecram"), "ferroelectric": ("1t1r", "fefet")}
+CELLS = {"resistive": ("1t1r", "crossbar", "ecram"), "ferroelectric": ("1t1r", "fefet"), "static": inference.STATIC}
 """Cells that a kind of device can be in."""
 
 
@@ -209,19 +210,20 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
     found: list[tuple[tuple[str, ...], str]] = [
         (("chip", part, "columns_per_adc"), f"one ADC cannot serve {lines} lines: there are {available} {what}")
         for part, lines, available, what in shared
-        if lines > available
+        if lines > available and (part == "adc" or training.kind != "none")
     ]
     data = choose(dataset.name, dataset.options)
     for part, wanted, images in (("train", dataset.train, data.train), ("test", dataset.test, data.test)):
         if wanted is not None and wanted > images:
             found.append((("dataset", part), f"{wanted} is more than the {images} images of {dataset.name}"))
     images = dataset.train or data.train
-    if training.batch > images:
+    if training.batch > images and training.kind != "none":
         found.append((("training", "batch"), f"a batch of {training.batch} is more than the {images} training images"))
     try:
         tech = load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
     except ValueError as error:
         return [*found, (("chip", "supply"), str(error))]
+    found += inference.refusals(experiment)
     return found + cells(chip, tech) + list(conflicts(experiment))
 
 
@@ -241,6 +243,8 @@ def cells(chip: Chip, tech: Technology) -> list[tuple[tuple[str, ...], str]]:
         if array.cell not in CELLS[kind]:
             allowed = ", ".join(CELLS[kind])
             return [(("chip", "array", "cell"), f"no cell for {device.name}, a {kind} device; allowed: {allowed}")]
+        if kind == "static":
+            return []
         weight_array(chip).area(tech)
         lines_of(chip, tech)
         assert device.states  # read, as what the record lacks is refused then

@@ -75,6 +75,9 @@ def _cells(chip: Chip) -> Iterator[Problem]:
         yield (*OF_KEYS, "inputs"), "pulsed_sram discharges columns pulse by pulse: it and pulse_count need one another"
     if cell in ("capacitor_sram", "digital_sram") and choice.inputs != "bit_serial":
         yield (*OF_KEYS, "inputs"), f"{cell} multiplies bits: allowed: bit_serial"
+    if cell == "capacitor_sram" and choice.weight_bits > 1 and choice.datapath == "shift_add":
+        reason = f"near_memory (weight_bits is {choice.weight_bits}): its register moves by one bit for each code"
+        yield (*OF_KEYS, "datapath"), f"codes of bits of weights need the barrel shifter of {reason}"
     if cell == "digital_sram" and chip.adc.kind != "ideal":
         yield ("chip", "adc", "kind"), "the sums of digital_sram are numbers already: allowed: ideal"
     if cell != "1t1r" and choice.sensing != "current":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cimest.config.schema import Periphery
 
 if TYPE_CHECKING:
@@ -41,10 +43,14 @@ def conflicts(experiment: Experiment) -> Iterator[Conflict]:
             if choice.bound_management != "none":
                 yield (*HERE, "bound_management"), f"chip.{name} is ideal and has no range that a result could leave"
             continue
-        if adc.bits < 2:
+        if np.all(np.asarray(adc.bits) == 2) and choice.bound_management == "iterative":
+            yield ("chip", name, "bits"), "2 bits have no code but zero within the range: iterative needs 3 at least"
+        if np.all(np.asarray(adc.bits) < 2):  # a sweep prices many at once, and refuses each by itself
             yield ("chip", name, "bits"), "1 bit has no code for either sign: whole_vector needs 2 at least"
         for error in ("offset", "inl"):
             if getattr(adc, error):
                 yield ("chip", name, error), "is simulated where each bit is converted (bit_serial): it must be 0"
+    if choice.bound_management == "iterative" and choice.retries > choice.dac_bits - 2:
+        yield (*HERE, "retries"), f"after {choice.dac_bits - 1} halvings no input is a step of {choice.dac_bits} bits"
     if choice.bound_management == "none" and choice.retries != Periphery.model_fields["retries"].default:
         yield (*HERE, "retries"), "are those of bound_management: iterative"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cimest.config import periphery
 from cimest.config.schema import Dataflow
 from hwlib.component import Real
 
@@ -24,6 +25,8 @@ class Schedule:
     image_group: Real
     accumulate: str
     gradient_bits: int
+    early: bool
+    room: str
     operand_writes: str
     activations: str
     overlap: bool
@@ -42,6 +45,8 @@ BASES = {
     "naive": {
         "loop_order": "image_outer",
         "accumulate": "dram",
+        "early": False,
+        "room": "own",
         "operand_writes": "per_kernel_position",
         "activations": "dram",
         "overlap": False,
@@ -51,6 +56,8 @@ BASES = {
     "optimised": {
         "loop_order": "slice_outer",
         "accumulate": "on_chip",
+        "early": True,
+        "room": "shared",
         "operand_writes": "once",
         "activations": "buffer",
         "overlap": True,
@@ -64,6 +71,8 @@ def resolve(dataflow: Dataflow) -> Schedule:
     said = {
         "loop_order": dataflow.loop_order,
         "accumulate": dataflow.gradient.accumulate,
+        "early": dataflow.gradient.early,
+        "room": dataflow.gradient.room,
         "operand_writes": dataflow.operand_writes,
         "activations": dataflow.activations,
         "overlap": dataflow.overlap,
@@ -91,6 +100,9 @@ def named(dataflow: Dataflow) -> str:
 
 def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
     """Key paths and messages of choices that exclude one another."""
+    yield from periphery.conflicts(experiment)
+    if experiment.training.kind == "none":
+        return
     schedule, unit = resolve(experiment.dataflow), experiment.chip.weight_gradient.unit
     order, sums = ("dataflow", "loop_order"), ("dataflow", "gradient", "accumulate")
     if schedule.loop_order == "split" and schedule.image_layers is None:
@@ -172,12 +184,14 @@ def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tupl
 def _neurosim(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
     """That tool has one dataflow."""
     naive = resolve(Dataflow(base="naive"))
-    for key in ("loop_order", "accumulate", "operand_writes", "activations", "overlap", "pipelined"):
+    for key in ("loop_order", "accumulate", "early", "room", "operand_writes", "activations", "overlap", "pipelined"):
         if getattr(schedule, key) != getattr(naive, key):
             yield (
                 ("dataflow", "accounting"),
                 f"neurosim counts the naive dataflow only, whose {key} is {getattr(naive, key)}",
             )
+    if experiment.chip.periphery.kind != "bit_serial":
+        yield ("dataflow", "accounting"), "neurosim counts inputs applied bit by bit only (bit_serial)"
     if experiment.chip.weight_gradient.unit != "sram_cim":
         yield ("dataflow", "accounting"), "neurosim counts a weight-gradient unit of SRAM arrays only (sram_cim)"
     if experiment.chip.write.verify != "none":

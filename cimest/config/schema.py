@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cimest.config.calibration import Calibration
 from cimest.config.programming import Programming
 from hwlib.devices import Device
 from hwlib.units import Quantity
@@ -58,13 +59,19 @@ class DatasetChoice(BaseModel):
         return dict(self.model_extra or {})
 
 
+Cell = Literal["1t1r", "fefet", "crossbar", "ecram", "capacitor_sram", "c2c_sram", "pulsed_sram", "digital_sram"]
+
+
 class Array(Section):
     """A memory array and what is around each cell."""
 
     rows: int = Field(128, ge=2, le=4096)
     columns: int = Field(128, ge=2, le=4096)
-    cell: Literal["1t1r", "fefet", "crossbar", "ecram"] = Field(
-        "1t1r", description="a device with a transistor, a ferroelectric transistor, a device with a selector, an ECRAM"
+    cell: Cell = Field(
+        "1t1r",
+        description="a device with a transistor, a ferroelectric transistor, a device with a selector, an ECRAM; or, "
+        "for inference, static cells with a capacitor each, with a C-2C ladder for each word, that discharge columns, "
+        "or with gates and adders",
     )
     selectivity: float = Field(
         1e3, ge=2, description="of a crossbar's selector: current at the write voltage over that at its half"
@@ -105,9 +112,33 @@ class Adc(Section):
         description="full scale from measured partial sums, the largest possible one (all cells at an end of their "
         "range), or by design a fraction of that",
     )
-    noise: float = Field(0.0, ge=0, le=10, description="thermal noise of a conversion, standard deviation in steps")
+    noise: float = Field(0.0, ge=0, le=100, description="thermal noise of a conversion, standard deviation in steps")
     offset: float = Field(0.0, ge=0, le=100, description="offset from converter to converter, deviation in steps")
     inl: float = Field(0.0, ge=0, le=100, description="largest integral nonlinearity of any converter in steps")
+
+
+class Periphery(Section):
+    """How a vector passes the arrays: what is put on their lines, and how often it is converted."""
+
+    kind: Literal["bit_serial", "whole_vector"] = Field(
+        "bit_serial",
+        description="bit_serial: bit by bit at full voltage, each bit converted and shifted; whole_vector: every line "
+        "takes the level of its word, with its sign, and a line's sum is converted once",
+    )
+    dac_bits: int = Field(7, ge=2, le=10, description="whole_vector: of each line's DAC, with the sign")
+    output_range: float | None = Field(
+        None,
+        gt=0,
+        description="whole_vector: largest sum that adc and backward_adc convert, in full inputs on cells at an end of "
+        "their range; none: as `range` of either says",
+    )
+    noise_management: Literal["none", "abs_max"] = Field(
+        "none", description="abs_max: each vector is scaled so that its largest input is full, and its results back"
+    )
+    bound_management: Literal["none", "iterative"] = Field(
+        "none", description="iterative: a vector that ends a converter's range is read again with half the inputs"
+    )
+    retries: int = Field(4, ge=1, le=10, description="iterative: how often at most")
 
 
 class WeightGradient(Section):
@@ -136,6 +167,46 @@ class WeightGradient(Section):
     adc_offset: float = Field(0.0, ge=0, le=100, description="as the same of `adc`")
     adc_inl: float = Field(0.0, ge=0, le=100, description="as the same of `adc`")
     buffer: Size = Field(8 * 2.0**18, description="gradient buffer")
+
+
+class Inference(Section):
+    """What chips have that only infer: these choices need `training: none`."""
+
+    weight_bits: int = Field(
+        8, ge=1, le=8, description="of weights in static cells: of a word, or columns side by side in capacitor_sram"
+    )
+    inputs: Literal["bit_serial", "weighted_pulses", "dac", "pulse_width", "pulse_count"] = Field(
+        "bit_serial",
+        description="words enter bit by bit, each converted; as pulses that are integrated by weight before one "
+        "conversion; as voltages; as lengths of pulses; or as numbers of them",
+    )
+    sensing: Literal["current", "voltage"] = Field(
+        "current", description="of 1t1r cells: columns held at virtual ground, or left to settle at a weighted mean"
+    )
+    operation: Literal["and", "xnor"] = Field(
+        "xnor", description="of one-bit cells: products of bits 0 and 1, or of bits -1 and +1"
+    )
+    stored_words: int = Field(1, ge=1, le=64, description="words of weights stored for each ladder, or for each adder")
+    dac_resistance: Annotated[float, Quantity("ohm"), Field(gt=0)] = Field(
+        10e3, description="R of the resistor ladder of an input's dac"
+    )
+    phases: int = Field(
+        1, ge=1, le=4, description="weighted_pulses: parts of a word, each integrated and converted by itself"
+    )
+    built_bits: int = Field(
+        8, ge=1, le=12, description="resolution that neurons of weighted_pulses are built for, read to adc.bits"
+    )
+    pulse: Annotated[float, Quantity("s"), Field(gt=0)] = Field(
+        10e-9, description="for how long a pulse of weighted_pulses drives an input line"
+    )
+    datapath: Literal["shift_add", "near_memory"] = Field(
+        "shift_add", description="of each converter: sums alone, or with scale, offset and rectifier beside it"
+    )
+    cycle: Annotated[float, Quantity("s"), Field(gt=0)] | None = Field(
+        None,
+        description="of one read: of a vector, or one of its bits if bit_serial, by one of the groups of columns that "
+        "share converters, in one phase; none: as long as circuits need",
+    )
 
 
 class Write(Section):
@@ -207,11 +278,13 @@ class Chip(Section):
     supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
     clock: Annotated[float, Quantity("Hz"), Field(gt=0)] = 1e9
     corner: Literal["low", "typical", "high"] = Field("typical", description="of every datum that has a spread")
+    calibration: Calibration = Field(Calibration(), description="factors between the physics and measured chips")
     device: Device
     array: Array = Array()
     adc: Adc = Adc()
     backward_adc: Adc = Field(default_factory=Adc, description="what is not said is taken from adc")
-    input_bits: int = Field(8, ge=2, le=8, description="bits of activations, applied one a cycle")
+    periphery: Periphery = Periphery()
+    input_bits: int = Field(8, ge=1, le=8, description="bits of activations, one a cycle if bit_serial")
     error_bits: int = Field(
         8, ge=2, le=8, description="bits of errors with sign; magnitudes go in two phases, one per sign"
     )
@@ -228,6 +301,7 @@ class Chip(Section):
     bus_bits: int = Field(1024, ge=8, description="width of the H-tree between the tiles")
     weight_gradient: WeightGradient = WeightGradient()
     update_arrays: int = Field(16, ge=1, description="arrays that are written at the same time")
+    inference: Inference = Inference()
     write: Write = Write()
     attention: AttentionChoice = AttentionChoice()
     global_buffer: GlobalBuffer = GlobalBuffer()
@@ -269,6 +343,9 @@ class LearningRate(Section):
 class Training(Section):
     """How the network is trained."""
 
+    kind: Literal["on_chip", "none"] = Field(
+        "on_chip", description="none: inference alone is priced, by `cimest estimate`, with no circuit that learns"
+    )
     rule: RuleChoice = RuleChoice(name="momentum")
     epochs: int = Field(8, ge=1)
     batch: int = Field(50, ge=1)
@@ -305,6 +382,16 @@ class Gradient(Section):
         "a batch out and back; on_chip: in the gradient buffer; in_unit: in a digital unit's lanes, block by block",
     )
     bits: int = Field(16, ge=4, le=32, description="word in which gradients are summed and handed to the rule")
+    early: bool | None = Field(
+        None,
+        description="a layer whose gradient has room on the chip from the first image on takes images as they come, so "
+        "that they need not wait for the batch; those with most to wait for a bit of gradient come first",
+    )
+    room: Literal["own", "shared"] | None = Field(
+        None,
+        description="own: the gradient buffer; shared: the global buffer too, unless all that waits there has room, "
+        "and then what waits for the batch does so in DRAM",
+    )
 
 
 class Dataflow(Section):

@@ -117,7 +117,7 @@ def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product
     results = shown * layer.heads * product.rows * product.columns * _result_bits(design, pass_)
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
     yield from move(design, name, pass_, "attention_interconnect", "transfer", fetched + results)
-    words = fetched / (2 * edge * np.maximum(chip.input_bits, chip.error_bits))
+    words = fetched / design.parts["attention_buffer"].component.word  # type: ignore[attr-defined]
     yield Action(name, pass_, "attention_buffer", "write", words, words, pipelined=True, transfer=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -12,10 +13,10 @@ from cimest.activity import Activity, LayerActivity
 from cimest.config.inference import STATIC
 from cimest.dataflow import digital
 from cimest.dataflow.design import Design
-from cimest.dataflow.matrix import forward_direction, move, products, traffic, window_fetches
+from cimest.dataflow.matrix import Direction, forward_direction, move, products, traffic, window_fetches
 from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement
-from cimest.mapping.inference import shares_converters, weight_slices
+from cimest.mapping.inference import result_bits, shares_converters, weight_slices
 from cimest.network import Lstm, Normalise
 from hwlib.component import Real
 
@@ -28,13 +29,19 @@ def inference(design: Design, activity: Activity) -> list[Action]:
     for placement in design.plan.placements:
         measured = activity.layers[placement.layer.name]
         if _as_in_training(design):
-            direction = forward_direction(design, placement, measured)
+            direction = _direction(design, placement, measured)
             actions += _present(design, products(design, placement, measured, direction))
         else:
             actions += _products(design, placement, measured)
         actions += _present(design, _moves(design, placement, measured))
         actions += _between(design, placement, measured)
     return actions
+
+
+def _direction(design: Design, placement: Placement, activity: LayerActivity) -> Direction:
+    """From rows to columns, with words as wide as arrays that only infer contribute them."""
+    bits = result_bits(design.chip, design.parts["array"].component)
+    return replace(forward_direction(design, placement, activity), block_bits=bits)
 
 
 def _as_in_training(design: Design) -> bool:
@@ -59,8 +66,26 @@ def vector_cycles(design: Design, placement: Placement) -> tuple[Real, Real]:
         return serial, serial
     if kind == "weighted_pulses":
         return np.maximum(1, design.chip.input_bits - 1), design.chip.inference.phases
-    signed = design.network.takes_signed(placement.layer) and design.chip.signed_inputs == "two_phase"
-    return (2, 2) if signed else (1, 1)
+    return (2, 2) if two_phases(design, placement) else (1, 1)
+
+
+def two_phases(design: Design, placement: Placement) -> bool:
+    """Whether a layer's inputs have a sign, and activity is that of a phase for each sign."""
+    return design.network.takes_signed(placement.layer) and design.chip.signed_inputs == "two_phase"
+
+
+def driven_share(design: Design, placement: Placement, activity: LayerActivity) -> Real:
+    """Share of the lines in use that are driven in a read.
+
+    An input that is not zero drives its line in the read of its sign only. Weighted pulses of both signs go in one
+    read, whereas `input_ones` is the mean over both phases.
+    """
+    kind = design.chip.inference.inputs
+    if kind == "bit_serial":
+        return activity.input_ones
+    if kind == "weighted_pulses":
+        return activity.input_ones * (2 if two_phases(design, placement) else 1)
+    return (1 - activity.input_zeros) / vector_cycles(design, placement)[0]
 
 
 def samples(bits: Real, phases: Real) -> Real:
@@ -87,13 +112,13 @@ def _products(design: Design, placement: Placement, activity: LayerActivity) -> 
     reads, lines = vectors * cycles, layer.fan_in / placement.row_blocks
     slots = in_turn * (1 if choice.inputs == "weighted_pulses" else cycles)
     timed = None if choice.cycle is None else choice.cycle
-    serial = choice.inputs in ("bit_serial", "weighted_pulses")
-    active = lines * (activity.input_ones if serial else 1 - activity.input_zeros)
+    active = lines * driven_share(design, placement, activity)
     own = 0.0 if timed is not None else 1.0  # whether circuits' own times add up
     yield from _driven(design, name, (vectors, reads, groups), in_turn * own, active, lines)
     # Where no transistor cuts them off, the lines that wait for their turn conduct as well.
     together = 1.0 if waiting_lines_conduct(design.parts["array"].component) else groups
-    yield from _read(design, placement, activity, active, columns / together, (reads, slots * own, slots, timed))
+    times = reads, slots * own, slots, timed
+    yield from _read(design, placement, activity, (active, lines, columns / together), times)
     if "mux" in design.parts:
         several = shares_converters(chip)
         yield Action(name, PASS, "mux", "select", vectors * several, in_turn * own * several)
@@ -102,13 +127,13 @@ def _products(design: Design, placement: Placement, activity: LayerActivity) -> 
         shown = 0.0 if choice.inputs == "pulse_width" else in_turn * conversions * own
         yield Action(name, PASS, "adc", "convert", converted, shown)
     if "near_memory_datapath" in design.parts:
-        outputs = layer.positions * layer.fan_out * placement.row_blocks
+        outputs = layer.positions * layer.fan_out  # of sums over all row blocks
         yield Action(name, PASS, "near_memory_datapath", "accumulate", converted, in_turn * own)
         yield Action(name, PASS, "near_memory_datapath", "finish", outputs, in_turn * own)
     elif "shift_add" in design.parts:
         yield Action(name, PASS, "shift_add", "shift_add", converted, in_turn * own)
     if "adder_tree" in design.parts:
-        direction = forward_direction(design, placement, activity)
+        direction = _direction(design, placement, activity)
         added = layer.positions * direction.outputs * (direction.in_blocks - direction.along)
         shown = np.where(direction.in_blocks > direction.along, in_turn, 0)[()]
         yield Action(name, PASS, "adder_tree", "add", added / np.maximum(design.plan.arrays_per_tile - 1, 1), shown)
@@ -135,7 +160,7 @@ def _driven(
         yield Action(name, PASS, "input_dac", "convert", reads * lines, in_time * reads / vectors, hold)
         return
     if kind in ("pulse_width", "pulse_count"):  # trains of pulses last as long as the array's read
-        shown = in_time if kind == "pulse_width" else 0.0
+        shown = in_time * reads / vectors if kind == "pulse_width" else 0.0
         yield Action(name, PASS, "wordline_driver", "load", vectors / groups)
         yield Action(name, PASS, "wordline_driver", "drive", reads, shown, {"active_lines": active})
         return
@@ -156,26 +181,28 @@ def _read(
     design: Design,
     placement: Placement,
     activity: LayerActivity,
-    active: Real,
-    columns: Real,
+    lines: tuple[Real, Real, Real],
     times: tuple[Real, Real, Real, Real | None],
 ) -> Iterator[Action]:
     """The arrays' own part of all reads.
 
     Parameters
     ----------
-    active, columns : float or array
-        Rows that are driven and columns that are read.
+    lines : tuple
+        Rows that are driven, rows in use, and columns that are read.
     times : tuple
         Reads; how many follow one another by the circuits' own time; time slots; and what a slot takes, or None.
     """
     chip, name = design.chip, placement.layer.name
+    active, used, columns = lines
     reads, own, slots, timed = times
     serial = own if timed is None else slots
     if chip.array.cell in STATIC:
         cells = {"active_rows": active, "stored_ones": activity.conductance, "columns": columns}
         if chip.array.cell == "pulsed_sram":  # half of the most pulses, the mean of inputs that are not zero
             cells |= {"longest": 2.0**chip.input_bits - 1, "pulses": 2.0 ** (chip.input_bits - 1)}
+        if chip.array.cell in ("capacitor_sram", "digital_sram"):
+            cells |= {"used_rows": used}
         yield Action(name, PASS, "array", "read", reads, serial, cells, time=timed)
         return
     devices = {"active_rows": active, "columns": columns, "mean_conductance": design.conductance(activity.conductance)}
@@ -199,7 +226,7 @@ def _moves(design: Design, placement: Placement, activity: LayerActivity) -> Ite
     """Activations between buffer and arrays; samples, results, and what the buffer has no room for, by way of DRAM."""
     layer, stage, word = placement.layer, design.stage(placement), design.chip.input_bits
     stored, entering = design.stored_values(placement), prod(layer.input) + stage.operand_values
-    direction = forward_direction(design, placement, activity)
+    direction = _direction(design, placement, activity)
     yield from traffic(design, placement, direction, window_fetches(design, placement) * word, word, stored)
     room = design.chip.global_buffer.size / ((entering + stored) * word)
     spilled = 1.0 if design.schedule.activations == "dram" else np.maximum(0.0, 1 - room)

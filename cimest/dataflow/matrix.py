@@ -33,7 +33,7 @@ class Direction:
     adc: Adc
     register: str  # that holds each line's operand while its bits are applied
     word: int  # bits of an operand
-    block_bits: int  # of what a block of inputs contributes to a result
+    block_bits: Real  # of what a block of inputs contributes to a result
     cycles: int  # of a vector's bits; none of whole vectors
     reads: float  # of a vector, those that repeat one with them
     inputs: int  # of one group

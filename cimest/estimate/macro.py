@@ -91,10 +91,11 @@ def macro(estimate: Estimate, network: Network, actions: Iterable[Action]) -> di
         and `components`, name to `energy_j` (per sample), `leakage_energy_j`, `area_mm2`, `energy_share`,
         `area_share`.
     """
+    spent = {part for (_, _, part), value in estimate.energy.items() if np.any(np.asarray(value) > 0)}
     inside = [
         name
         for name, boundary in estimate.boundary.items()
-        if boundary == "macro" and np.any(np.asarray(estimate.area[name]) > 0)
+        if boundary == "macro" and (name in spent or np.any(np.asarray(estimate.area[name]) > 0))
     ]
     operated = inferred_operations(network)
     rows = [row.count for row in actions if (row.part, row.action) == ("adc", "convert")]

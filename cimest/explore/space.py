@@ -26,8 +26,17 @@ FIT: dict[str, tuple[str, ...]] = {
     "chip.weight_gradient.columns_per_adc": ("chip.weight_gradient.columns_per_adc", "chip.weight_gradient.columns"),
     "chip.supply": ("chip.supply", "chip.clock", "chip.temperature"),
     "training.batch": ("training.batch",),
+    "chip.input_bits": ("chip.input_bits",),
+    "chip.adc.bits": ("chip.adc.bits",),
+    "chip.backward_adc.bits": ("chip.backward_adc.bits",),
 }
 """Key path that `config.checks.sizes` blames, to the numbers that it compares there."""
+
+BRANCHING = tuple(
+    f"chip.{name}"
+    for name in ("periphery.", "inference.", "adc.offset", "adc.inl", "backward_adc.offset", "backward_adc.inl")
+)
+"""How the key paths begin of numbers that decide what else is allowed: they are taken one by one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ def numeric(path: str) -> bool:
     """Whether the cost may be priced with an array in place of this number of an experiment."""
     field_ = field_at(path.split("."))
     if field_ is None or path.count(".") > 2 or choices(field_) or takes_truth(field_):
+        return False
+    if path.startswith(BRANCHING):
         return False
     return path.startswith("chip.") or path == "training.batch"
 

@@ -216,22 +216,3 @@ def update(
     """Vectors (vectors, rows) and (vectors, columns) one after another."""
     for inputs, errors in zip(x, d, strict=True):
         update_vector(tile, plan, inputs, errors, gain, speed, periphery)
-
-
-def read(weights: np.ndarray, values: np.ndarray, periphery: Periphery, noise: np.ndarray) -> tuple[np.ndarray, int]:
-    """A vector times weights through the periphery, and how often it was repeated.
-
-    Inputs are applied in units of the largest of them. While an output reaches the bound the read is repeated with half
-    of them. `noise` (retries + 1, columns) holds the normal numbers of each attempt.
-    """
-    largest = float(np.abs(values).max(initial=0))
-    if largest == 0:
-        return np.zeros(weights.shape[1], dtype=np.float32), 0
-    for attempt in range(periphery.retries + 1):
-        applied = values / np.float32(largest * 2**attempt)
-        if periphery.inputs:
-            applied = np.floor(applied * periphery.inputs + np.float32(0.5)) / np.float32(periphery.inputs)
-        y = applied @ weights + np.float32(periphery.noise) * noise[attempt]
-        if np.all(np.abs(y) < periphery.bound):
-            break
-    return converted(y, periphery) * np.float32(largest * 2**attempt), attempt

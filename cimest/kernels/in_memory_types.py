@@ -7,13 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 (
-    TRAIN_ROWS, TRAIN_COLUMNS, FAST_NOISE, SLOW_NOISE, TRANSFER_READ, TRANSFER_ROUNDING, CHOP, FORWARD, BACKWARD, TEST,
-    SPREAD, SEARCH, FIRST, READ_OUT,
-) = range(14)  # fmt: skip
+    TRAIN_ROWS, TRAIN_COLUMNS, FAST_NOISE, SLOW_NOISE, TRANSFER_READ, TRANSFER_ROUNDING, CHOP, FORWARD, BACKWARD,
+    READ_OUT, SPREAD, SEARCH,
+) = range(12)  # fmt: skip
 """Streams of random numbers: pulse trains of both sides, noise of pulses on the array that sees the gradient and on
 those that transfers write, noise of transfer reads, rounding of their pulses, choppers, noise of reads in training and
-in tests, how cells differ, noise of the pulses that find balance points, first weights, and noise of reads that extract
-weights."""
+of reads that extract weights, how cells differ, and noise of the pulses that find balance points."""
 
 STREAMS = 16
 """Numbers kept free for the streams of a tile."""
@@ -26,14 +25,14 @@ LINE, SWEEPS = range(2)
 
 (
     VECTORS, SLOTS, LINES_ROWS, LINES_COLUMNS, CELLS_FAST, UP_FAST, DOWN_FAST, READS, CELLS_SLOW, UP_SLOW, DOWN_SLOW,
-    ROWS_SLOW, PRODUCTS, PASSES, RETRIES, SLOTS_SLOW,
-) = range(16)  # fmt: skip
+    ROWS_SLOW, PRODUCTS, PASSES, SLOTS_SLOW,
+) = range(15)  # fmt: skip
 """Entries of `Tile.counts`: vectors that updated, slots of their trains, pulses on the lines of either side,
 cells pulsed on the fast array and their pulses, transfer reads, cells pulsed by transfers, their pulses and the rows
-that were written, digital multiply-accumulates, vectors read forward and backward, reads repeated because an output
-left the range, and slots of the rows that were written: the most pulses up of a cell, and then the most down."""
+that were written, digital multiply-accumulates, vectors read forward and backward, and slots of the rows that were
+written: the most pulses up of a cell, and then the most down."""
 
-COUNTS = 16
+COUNTS = 15
 
 MEMORY = 0.01
 """Weight of the latest vector in the running means of the largest input and error (rasch2021toolkit)."""
@@ -89,30 +88,24 @@ def work(rows: int, columns: int) -> Work:
 
 
 class Periphery(NamedTuple):
-    """Converters that take and give whole vectors.
+    """Converters of reads that have one full input.
 
     Parameters
     ----------
-    inputs : int
-        Steps of the DAC on either side of zero; 0: inputs as they are.
     outputs : int
         Steps of the ADC on either side of zero; 0: outputs as they are.
     bound : float
-        Largest output, in units of a full input times a full weight.
+        Largest output, in weights.
     noise : float
         Standard deviation of an output's noise, in the same unit.
-    retries : int
-        How often a forward read is repeated with half the input because an output reached the bound.
     """
 
-    inputs: int
     outputs: int
     bound: float
     noise: float
-    retries: int
 
 
-IDEAL = Periphery(0, 0, np.inf, 0.0, 0)
+IDEAL = Periphery(0, np.inf, 0.0)
 
 
 class Tile(NamedTuple):
@@ -152,7 +145,7 @@ class Tile(NamedTuple):
         Running means of the largest input and the largest error.
     written : array of int32, shape (levels, rows, columns)
         Pulses of each cell so far.
-    counts : array of int64, shape (16,)
+    counts : array of int64, shape (15,)
     seed, key : int
         Address of the random numbers: of the run, and the key of the tile's first stream.
     """

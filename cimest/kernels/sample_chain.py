@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from cimest.kernels.activations import activate, loss_of, slope
 from cimest.kernels.in_memory import INNER, OPTIONS, update_vector
-from cimest.kernels.in_memory_chain import _activate, _columns, _loss, _slope
 from cimest.kernels.in_memory_random import normals_from
 from cimest.kernels.in_memory_types import BACKWARD, FORWARD, PASSES, SPARE
 
@@ -59,7 +59,7 @@ class Digital(NamedTuple):
     Parameters
     ----------
     kinds : array of int64
-        Activation behind each layer, as in `in_memory_chain`.
+        Activation behind each layer, as in `activations`.
     scale, back : array of float32
         By which outputs are multiplied, inputs being words, and errors on their way back.
     offset : tuple of arrays of float32
@@ -69,7 +69,7 @@ class Digital(NamedTuple):
     largest : float
         Word of an error.
     loss : int
-        As in `in_memory_chain`.
+        As in `activations`.
     """
 
     kinds: np.ndarray
@@ -107,18 +107,42 @@ def room(shapes: list[tuple[int, int]]) -> Room:
 
 
 @njit(**INNER)
-def _transposed(weights, d, first, last, e):
-    """e = W d over columns first to last."""
-    rows = weights.shape[0]
+def _columns(weights, x, y):
+    """y = xᵀ W, rows whose input is zero skipped, four rows at a time."""
+    rows, columns = weights.shape
+    y[:columns] = 0
+    waiting, chosen = 0, np.zeros(4, np.int64)
     for row in range(rows):
-        line, total = weights[row], np.float32(0)
-        for column in range(first, last):
-            total += line[column] * d[column]
-        e[row] = total
+        if x[row] != 0:
+            chosen[waiting] = row
+            waiting += 1
+        if waiting == 4:
+            a, b, c, d = chosen
+            xa, xb, xc, xd = x[a], x[b], x[c], x[d]
+            wa, wb, wc, wd = weights[a], weights[b], weights[c], weights[d]
+            for column in range(columns):
+                y[column] += xa * wa[column] + xb * wb[column] + xc * wc[column] + xd * wd[column]
+            waiting = 0
+    for i in range(waiting):
+        row = chosen[i]
+        value = x[row]
+        for column in range(columns):
+            y[column] += value * weights[row, column]
 
 
 @njit(**INNER)
-def _read(weights, seed, key, at, x, way, layer, edges, converters, room, out, stats):
+def _transposed(weights, d, first, last, e):
+    """e = W d over columns first to last."""
+    used = d[first:last]  # indices from zero, so that none can be negative: only then are there lanes
+    for row in range(weights.shape[0]):
+        line, total = weights[row][first:last], np.float32(0)
+        for column in range(len(used)):
+            total += line[column] * used[column]
+        e[row] = total
+
+
+@njit(**OPTIONS)
+def read(weights, seed, key, at, x, way, layer, edges, converters, room, out, stats):
     """A vector of words times the weights, or their transpose, block by block, in words times weights."""
     inputs, count = len(x), weights.shape[1 - way]
     full = converters.full[way, layer]
@@ -175,14 +199,14 @@ def _forward(tiles, row_edges, converters, digital, room, stats):
     for i in range(len(tiles)):
         tile, y = tiles[i], room.outputs[i]
         columns, seed, step = tile.visible.shape[1], np.uint32(tile.seed), np.uint32(tile.counts[PASSES])
-        _read(tile.visible, seed, np.uint32(tile.key + FORWARD), step, room.words[i], 0, i, row_edges[i], converters,
+        read(tile.visible, seed, np.uint32(tile.key + FORWARD), step, room.words[i], 0, i, row_edges[i], converters,
               room, y, stats[i, 0])  # fmt: skip
         tile.counts[PASSES] += 1
         scale, offset = digital.scale[i], digital.offset[i]
         for j in range(columns):
             y[j] = y[j] * scale + offset[j]
         if i + 1 < len(tiles):
-            _activate(y[:columns], digital.kinds[i])
+            activate(y[:columns], digital.kinds[i])
             words, factor = room.words[i + 1], digital.factor[i]
             for j in range(columns):
                 words[j] = np.rint(min(max(y[j] * factor, digital.low[i]), digital.high[i]))
@@ -214,7 +238,7 @@ def train(images, labels, order, tiles, row_edges, column_edges, converters, dig
         Words.
     labels, order : arrays of int64
     tiles, plans, rooms : tuples
-        Of each layer, as in `in_memory_chain`.
+        Of each layer, as in `in_memory`.
     row_edges, column_edges : tuples of arrays of int64
         Blocks that are converted by themselves, forward and backward.
     converters : Converters
@@ -237,7 +261,7 @@ def train(images, labels, order, tiles, row_edges, column_edges, converters, dig
             first[j] = images[sample, j]
         _forward(tiles, row_edges, converters, digital, room, stats)
         output, error = room.outputs[last][:classes], room.errors[last + 1][:classes]
-        total += _loss(output, labels[sample], digital.loss, error)
+        total += loss_of(output, labels[sample], digital.loss, error)
         correct += output.argmax() == labels[sample]
         for i in range(last, -1, -1):
             tile = tiles[i]
@@ -246,14 +270,14 @@ def train(images, labels, order, tiles, row_edges, column_edges, converters, dig
             if i > 0:
                 e, rows = room.errors[0], tile.visible.shape[0]
                 seed, step = np.uint32(tile.seed), np.uint32(tile.counts[PASSES])
-                _read(tile.visible, seed, np.uint32(tile.key + BACKWARD), step, d, 1, i, column_edges[i], converters,
+                read(tile.visible, seed, np.uint32(tile.key + BACKWARD), step, d, 1, i, column_edges[i], converters,
                       room, e, stats[i, 1])  # fmt: skip
                 before, y, scale = room.errors[i], room.outputs[i - 1], unit * digital.back[i]
                 factor, low, high = digital.factor[i - 1], digital.low[i - 1], digital.high[i - 1]
                 for j in range(rows):
                     word = y[j] * factor
                     within = word > low and word < high
-                    before[j] = e[j] * scale * _slope(y[j], digital.kinds[i - 1]) if within else np.float32(0)
+                    before[j] = e[j] * scale * slope(y[j], digital.kinds[i - 1]) if within else np.float32(0)
             for j in range(len(d)):
                 d[j] *= unit
             update_vector(tile, plans[i], room.words[i], d, gains[number, i], speeds[number], transfer, rooms[i])

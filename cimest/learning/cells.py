@@ -193,8 +193,8 @@ class CellArray:
 
     def saturated(self, one_sided: bool) -> float:
         """Share of cells at an end of their range; at the high one if one-sided, since half of a pair is empty then."""
-        low = False if one_sided else self.weights <= self.law.low
-        return float(np.mean(low | (self.weights >= self.law.high)))
+        low = False if one_sided else self.weights <= self.single.low
+        return float(np.mean(low | (self.weights >= self.single.high)))
 
     @property
     def worn(self) -> float:

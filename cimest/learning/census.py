@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from cimest.activity import Activity, LayerActivity
@@ -34,13 +37,16 @@ def driven(codes: np.ndarray, operand: Operand) -> float:
     return float(np.bitwise_count(words).mean(dtype=np.float64)) / operand.cycles
 
 
-def power(codes: np.ndarray, operand: Operand, tile: AnalogTile) -> float:
-    """Mean square of the level of a line that takes whole words, over full scale; 0 where bits are applied."""
+def power(codes: np.ndarray, operand: Operand, tile: AnalogTile, groups: Sequence[Any]) -> float:
+    """Mean square of the level of a line that takes whole words, over full scale; 0 where bits are applied.
+
+    Each group of lines is a vector of its own.
+    """
     choice = tile.chip.periphery
     if choice.kind == "bit_serial":
         return 0.0
     some = codes[spread(len(codes), VECTORS)]
-    return float(np.square(levels(some, operand, choice)).mean(dtype=np.float64))
+    return float(np.mean([np.square(levels(some[:, lines], operand, choice)).mean() for lines in groups]))
 
 
 class Census:
@@ -59,14 +65,15 @@ class Census:
         self.operand_batches += 1
         for row, matrix, delta in zip(self.sums, self.matrices, errors, strict=True):
             forward, backward = matrix.tile.operands["forward"], matrix.tile.operands["backward"]
+            inputs, outputs = zip(*matrix.tile.groups(), strict=True)
             row[:OPERANDS] += (
                 driven(matrix.x, forward),
                 driven(delta.codes, backward),
                 1 - np.count_nonzero(matrix.x) / matrix.x.size,
                 1 - np.count_nonzero(delta.codes) / delta.codes.size,
                 matrix.tile.conductance,
-                power(matrix.x, forward, matrix.tile),
-                power(delta.codes, backward, matrix.tile),
+                power(matrix.x, forward, matrix.tile, inputs),
+                power(delta.codes, backward, matrix.tile, outputs),
             )
 
     def add_update(self, updates: int = 1) -> list[PulseCounts]:

@@ -12,7 +12,6 @@ from cimest.kernels.in_memory_reference import converted
 from cimest.learning.cells import CellArray
 from cimest.learning.in_array import one_row
 from cimest.learning.in_memory_cells import normal
-from cimest.learning.in_memory_chain import Chain
 from cimest.learning.trainer import Progress, Trainer
 from hwlib.devices import Device
 
@@ -53,14 +52,6 @@ def read_out(weights: np.ndarray, periphery: types.Periphery, seed: int, tile: i
     """
     noise = normal(seed, tile, types.READ_OUT, number, (weights.shape[0], weights.shape[1]))
     return converted((weights + periphery.noise * noise).astype(np.float32), periphery)
-
-
-def averaged(chain: Chain, averages: list[Average]) -> list[Average]:
-    """The running means of a chain's layers, with a reading of its present weights."""
-    return [
-        average.add(read_out(weights, chain.periphery, chain.seed, tile, average.reads))
-        for tile, (weights, average) in enumerate(zip(chain.visible, averages, strict=True))
-    ]
 
 
 def quantised(weights: np.ndarray, bits: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def one_row(chip: Chip, cells: int = 1) -> types.Periphery:
         return types.IDEAL._replace(noise=read)
     steps = max(converter.codes(chip.adc.bits, signed=True)[1], 1)
     bound = RANGE if chip.periphery.output_range is None else chip.periphery.output_range
-    return types.Periphery(0, steps, bound, float(np.hypot(chip.adc.noise * bound / steps, read)), 0)
+    return types.Periphery(steps, bound, float(np.hypot(chip.adc.noise * bound / steps, read)))
 
 
 def _read_noise(device: Device) -> float:

@@ -42,21 +42,18 @@ class InMemoryUpdate:
         Fan-in and fan-out.
     seed, number : int
         Of the run and the tile.
-    balanced : bool
-        Whether weights too are counted from their cells' balance points, instead of from the middle of the range.
     """
 
     def __init__(
-        self, rule: InMemory, device: Device, weights: CellLaw, shape: tuple[int, int], seed: int, number: int,
-        balanced: bool = False,
-    ):  # fmt: skip
+        self, rule: InMemory, device: Device, weights: CellLaw, shape: tuple[int, int], seed: int, number: int
+    ):
         self.rule, self.device, self.shape, self.seed, self.number = rule, device, shape, seed, number
         self.plan: Plan = rule.plan(shape, device)
         self.noise, self.per_pulse = cells.pulse_noise(device)
         self.endurance = types.NEVER if device.endurance is None else int(device.endurance)
         self.room = types.work(*shape)
         slow = cells.one_pulse(weights, shape)
-        middle = cells.symmetry_points(slow) if balanced else np.zeros(shape, dtype=np.float32)
+        middle = np.zeros(shape, dtype=np.float32)  # weights are counted from the middle of the range
         drawn = [cells.shifted(slow, middle)]
         self.references = [middle]
         self.first = np.zeros((rule.levels - 1, *shape), dtype=np.float32)

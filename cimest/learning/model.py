@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,6 +180,20 @@ class Model:
                 matrix.tile.disturb(self.training.weight_noise)
         outputs = self.outputs(samples, training=True)
         loss, error = self.loss(outputs, labels)
+        for part in self._backward(error, len(samples)):
+            if isinstance(part, WeightedPart):
+                number = self.matrices.index(part)
+                part.tile.hold(None)
+                states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate)
+                if self.training.clip is not None:
+                    part.tile.keep_within(self.training.clip)
+            else:
+                part.learn(rate)
+        accuracy = float((outputs.argmax(axis=1) == labels).mean())
+        return Batch(loss, accuracy, [part.delta for part in self.matrices])
+
+    def _backward(self, error: np.ndarray, samples: int) -> Iterator[Part]:
+        """Each layer's part, last one first, once errors have passed it."""
         errors = {self.network.layers[-1].name: error}
         for layer in reversed(self.network.layers):
             part, passes = self.parts[layer.name], self.network.passes_error_on(layer)
@@ -191,18 +205,18 @@ class Model:
                 error = self.encoders[layer.name].backward(error)
             found = part.backward(error)
             for source, above in zip(self.network.sources_of(layer), found if passes else (), strict=False):
-                above = above.reshape(len(samples), -1)
+                above = above.reshape(samples, -1)
                 errors[source] = errors[source] + above if source in errors else above
-            if isinstance(part, WeightedPart):
-                number = self.matrices.index(part)
-                part.tile.hold(None)
-                states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate)
-                if self.training.clip is not None:
-                    part.tile.keep_within(self.training.clip)
-            else:
-                part.learn(rate)
-        accuracy = float((outputs.argmax(axis=1) == labels).mean())
-        return Batch(loss, accuracy, [part.delta for part in self.matrices])
+            yield part
+
+    def calibrate(self, samples: np.ndarray, labels: np.ndarray) -> list[Errors]:
+        """Let converters, shifts and codes adapt to some samples that teach nothing; their errors, as in `Batch`."""
+        self.measure(True)
+        _, error = self.loss(self.outputs(samples, training=True), labels.reshape(-1))
+        for part in self._backward(error, len(samples)):
+            if isinstance(part, WeightedPart) and part.tile.chip.weight_gradient.unit != "in_array":
+                part.tile.weight_gradient(part.x, part.delta)
+        return [part.delta for part in self.matrices]
 
     @property
     def measuring(self) -> bool:

@@ -125,9 +125,8 @@ class SampleChain:
 
     def _digital(self) -> Digital:
         """Shifts and words as they are now."""
-        from cimest.kernels.in_memory_chain import CROSS_ENTROPY, SQUARED_ERROR
+        from cimest.kernels.activations import KINDS, LOSSES
         from cimest.kernels.sample_chain import Digital
-        from cimest.learning.in_memory_chain import KINDS
 
         model, layers = self.trainer.model, self.trainer.network.layers
         hidden = [layer for layer in layers if isinstance(layer, Activation)]
@@ -147,5 +146,5 @@ class SampleChain:
             numbers([encoder.low for encoder in encoders]),
             numbers([encoder.largest for encoder in encoders]),
             float(2 ** (self.trainer.experiment.chip.error_bits - 1) - 1),
-            CROSS_ENTROPY if self.trainer.experiment.training.loss == "cross_entropy" else SQUARED_ERROR,
+            LOSSES.index(self.trainer.experiment.training.loss),
         )

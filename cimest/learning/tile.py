@@ -26,6 +26,10 @@ from cimest.rules.normalise import stored
 from cimest.rules.rule import State
 from hwlib.devices.stepwise import apply_law
 
+LEAST_STEP = 2e-6
+"""Of a pair of pulses, up and down, over half the range: with less, a learning rate would ask for millions of pulses,
+one after the other (our choice)."""
+
 COUNTERS = ("time", "reads", "updates", "refreshed", "rows_written", "row_writes")
 """Of a tile: writes and reads that drew random numbers, updates, pairs refreshed, and with verify rows of arrays
 written and how often."""
@@ -155,6 +159,8 @@ class AnalogTile:
         """Pulses that move a cell by half the range of a typical one, at the pace in its middle."""
         device = self.chip.device
         up, down = apply_law(device.update, device.states, np.zeros(2), np.array([1, -1]))
+        if up - down < LEAST_STEP:
+            raise ValueError(f"device {device.name}: pulses do not move a cell that is in the middle of its range")
         return float(2 / (up - down))
 
     @property
@@ -211,7 +217,7 @@ class AnalogTile:
         mean = np.mean([(1 + float(cells.visible.mean(dtype=np.float64))) / 2 for cells in self.cells])
         return float(np.clip(mean, 0, 1))
 
-    def _parts(self) -> list[tuple[Any, slice]]:
+    def groups(self) -> list[tuple[Any, slice]]:
         """Inputs and columns of each group of the layer; inputs come kernel position by kernel position."""
         layer, groups = self.layer, self.layer.groups
         if groups == 1:
@@ -234,7 +240,7 @@ class AnalogTile:
         """
         operand = operands.inputs(self.chip, signed=x.dtype == np.int8)
         self.operands["forward"] = operand
-        parts, curves, weights, variance = self._parts(), self.curves["forward"], self._seen, self._variance()
+        parts, curves, weights, variance = self.groups(), self.curves["forward"], self._seen, self._variance()
         self._find_range("forward", x[:, parts[0][0]], weights[:, parts[0][1]], self.row_edges, self.chip.adc)
         read = []
         for lines, columns in parts:
@@ -255,7 +261,7 @@ class AnalogTile:
 
     def backward_by(self, vectors: int, delta: Errors) -> Iterator[np.ndarray]:
         """`backward`, so many vectors after so many, in units of the errors' scale: results are large."""
-        codes, parts, curves, variance = delta.codes, self._parts(), self.curves["backward"], self._variance()
+        codes, parts, curves, variance = delta.codes, self.groups(), self.curves["backward"], self._variance()
         adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self._seen.T
         if adc.kind != "ideal":
             weights = transposed(weights.T)
@@ -274,13 +280,13 @@ class AnalogTile:
     def _together(self, read: list[np.ndarray]) -> np.ndarray:
         """What the groups' inputs get, in the order of all inputs."""
         y = np.empty((len(read[0]), self.layer.fan_in * len(read)), dtype=np.float32)
-        for (inputs, _), part in zip(self._parts(), read, strict=True):
+        for (inputs, _), part in zip(self.groups(), read, strict=True):
             y[:, inputs] = part
         return y
 
     def _find_range(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Adc) -> None:
-        """Set the converter's range, if it is time to; groups have the same."""
-        if not self.measuring or adc.kind == "ideal":
+        """Set the converter's range, if it is time to and lines are driven; groups have the same."""
+        if not self.measuring or adc.kind == "ideal" or (verb in self.converters and not x.any()):
             return
         operand, choice = self.operands[verb], self.chip.periphery
         if choice.kind == "whole_vector":
@@ -376,7 +382,7 @@ class AnalogTile:
         array of float32, shape (fan-in, fan-out)
         """
         found = []
-        for lines, columns in self._parts():
+        for lines, columns in self.groups():
             inputs, errors = np.ascontiguousarray(x[:, lines]), np.ascontiguousarray(delta.codes[:, columns])
             found.append(self.unit.gradient(inputs, errors, delta.scale))
         return stored(found[0] if len(found) == 1 else np.concatenate(found, axis=1), self.gradient_bits)

@@ -32,6 +32,9 @@ weights as they grow, and a few per cent of the time)."""
 CALIBRATE_SAMPLES = 1000
 """Samples between them, at least (our choice: small steps change little)."""
 
+CALIBRATE_TOGETHER = 32
+"""Samples that a calibration looks at, at least (our choice): one alone may have small or large sums by luck."""
+
 TEST_BATCH = 250
 """Images that are tested together; without noise of the converters the accuracy does not depend on it."""
 
@@ -52,7 +55,7 @@ class Epoch:
     pulses : float
         Mean number of pulses of a cell in an update.
     clipped_forward, clipped_backward, clipped_weight_gradient : float
-        Share of conversions beyond the converter's range.
+        Share of conversions beyond the converter's range; of whole vectors, those that end at it.
     seconds : float
         Time the epoch took. [s]
     """
@@ -210,13 +213,23 @@ class Trainer:
         """One training step, layer by layer; its mean loss and accuracy."""
         step, size = number * self.batches + batch, self.experiment.training.batch
         chosen = np.sort(order[batch * size : (batch + 1) * size])
-        calibrating = step % self.calibrate_every == 0
-        self.model.measure(calibrating)
+        calibrating, alone = step % self.calibrate_every == 0, size >= CALIBRATE_TOGETHER
+        if calibrating and not alone:
+            first = max(0, min(batch * size, len(order) - CALIBRATE_TOGETHER))
+            self._calibrate(np.sort(order[first : first + CALIBRATE_TOGETHER]))
+        self.model.measure(calibrating and alone)
         samples, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
         done = self.model.train(samples, labels, self.rule, self.states, float(self.learning_rate(step)))
-        if calibrating:
+        if calibrating and alone:
             self.census.add_operands(done.errors)
         return done.loss, done.accuracy
+
+    def _calibrate(self, chosen: np.ndarray) -> None:
+        """Set ranges and shifts, and count operands, with samples that pass forward and backward and teach nothing."""
+        self.ledger.add_conversions()
+        self.census.add_operands(self.model.calibrate(self.data.train_images[chosen], self.data.train_labels[chosen]))
+        for matrix in self.model.matrices:
+            taken(matrix)
 
     def _epoch(self, callback: Callable[[Progress], None] | None, stops: Collection[int] = ()) -> Epoch:
         started, number = time.perf_counter(), len(self.history)

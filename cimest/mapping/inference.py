@@ -13,6 +13,7 @@ from cimest.config.schema import Chip
 from cimest.mapping.arrays import lines_of, weight_array
 from cimest.mapping.digital import layer_parts
 from cimest.mapping.floorplan import FloorPlan, place
+from cimest.mapping.operands import block_bits
 from cimest.mapping.part import Part, adc
 from cimest.mapping.parts import chip_tree, operand_parts, scaling_parts, tile_parts
 from cimest.network import Network
@@ -140,6 +141,23 @@ def code_bits(chip: Chip, array: Any) -> Real:
     return array.sum_bits if chip.array.cell == "digital_sram" else chip.adc.bits
 
 
+def result_bits(chip: Chip, array: Any) -> Real:
+    """Bits of what one array contributes to a result: its codes, joined over what takes a code of its own.
+
+    That is each bit of an input, or each phase of weighted pulses, and each column of a weight.
+    """
+    if chip.periphery.kind != "bit_serial":
+        return block_bits(chip, chip.adc, chip.input_bits)
+    choice, slices = chip.inference, weight_slices(chip)
+    joined: Real = 0
+    if choice.inputs == "bit_serial":
+        joined = chip.input_bits
+    elif choice.inputs == "weighted_pulses":  # the upper phase, which has the fewest bits, is shifted by all others
+        magnitude = np.maximum(1, chip.input_bits - 1)
+        joined = np.where(np.asarray(choice.phases) > 1, magnitude - magnitude // choice.phases + 1, 0)[()]
+    return code_bits(chip, array) + joined + np.where(np.asarray(slices) > 1, slices, 0)[()]
+
+
 def _readout(chip: Chip, array: Any, tech: Technology) -> dict[str, Part]:
     """Multiplexer, converters and what joins their codes, of one array."""
     choice, columns = chip.inference, chip.array.columns
@@ -156,13 +174,12 @@ def _readout(chip: Chip, array: Any, tech: Technology) -> dict[str, Part]:
         if isinstance(converter, ChargeDecrementAdc):
             converter = replace(converter, built_bits=choice.built_bits)
         found["adc"] = Part(converter, converters, "macro")
-    bits, slices = code_bits(chip, array), weight_slices(chip)
+    bits = code_bits(chip, array)
     if choice.datapath == "near_memory":
-        datapath = NearMemoryDatapath(bits, chip.input_bits, slices)
+        datapath = NearMemoryDatapath(bits, chip.input_bits, weight_slices(chip))
         found["near_memory_datapath"] = Part(datapath, converters, "macro")
     elif choice.inputs == "bit_serial" and chip.periphery.kind == "bit_serial":
-        codes = chip.input_bits * slices
-        found["shift_add"] = Part(ShiftAdd(adc_bits=bits, input_bits=codes), converters, "macro")
+        found["shift_add"] = Part(ShiftAdd(adc_bits=bits, input_bits=chip.input_bits), converters, "macro")
     return found
 
 
@@ -182,13 +199,15 @@ def inference_parts(network: Network, chip: Chip, plan: FloorPlan, tech: Technol
     one = {"array": Part(array, 1, "macro"), **drivers(chip, array, tech), **_readout(chip, array, tech)}
     area = sum(part.count * part.component.area(tech) for part in one.values())
     arrays = {name: Part(part.component, part.count * plan.arrays, part.boundary) for name, part in one.items()}
-    tiled = {**arrays, **_joined(tile_parts(chip, plan, tech, area), plan)}
+    result = result_bits(chip, array)
+    forward = chip.model_copy(update={"error_bits": chip.input_bits})  # no error makes digital units wider
+    tiled = {**arrays, **_joined(tile_parts(chip, plan, tech, area, result), plan)}
     parts = {
         **tiled,
-        **scaling_parts(chip),
+        **scaling_parts(chip, chip.input_bits, result),
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
         "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),
-        **layer_parts(network, chip, tech, word),
+        **layer_parts(network, forward, tech, word),
     }
     return parts | {"chip_interconnect": Part(chip_tree(tiled, plan.tiles, chip.bus_bits, tech), 1, "chip")}
 

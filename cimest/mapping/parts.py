@@ -78,20 +78,23 @@ def operand_parts(chip: Chip, arrays: Real) -> dict[str, Part]:
     return {"dac": Part(dac, arrays * rows, "macro"), "backward_dac": Part(dac, arrays * columns, "macro")}
 
 
-def scaling_parts(chip: Chip) -> dict[str, Part]:
+def scaling_parts(chip: Chip, operand: Real, result: Real) -> dict[str, Part]:
     """Digital units of noise management: the largest word of a vector, its reciprocal, and products with both.
 
     As many as the chip's bus feeds (our choice); a reciprocal comes from a table.
+
+    Parameters
+    ----------
+    operand, result : float or array
+        Bits of the widest words of the vectors, and of what a block of lines contributes to a result.
     """
     if chip.periphery.noise_management == "none":
         return {}
-    word = np.maximum(chip.input_bits, chip.error_bits)
-    lanes = np.maximum(1, chip.bus_bits // word)
-    results = np.maximum(block_bits(chip, chip.adc, 0), block_bits(chip, chip.backward_adc, 0))
+    lanes = np.maximum(1, chip.bus_bits // operand)
     return {
-        "scale_comparator": Part(DigitalComparator(word), lanes, "chip"),
-        "scale_table": Part(LookupTable(word, word), 1, "chip"),
-        "scale_multiplier": Part(Multiplier(results + SPARE_BITS, word), lanes, "chip"),
+        "scale_comparator": Part(DigitalComparator(operand), lanes, "chip"),
+        "scale_table": Part(LookupTable(operand, operand), 1, "chip"),
+        "scale_multiplier": Part(Multiplier(result + SPARE_BITS, operand), lanes, "chip"),
     }
 
 
@@ -116,18 +119,20 @@ def array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part
     }
 
 
-def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real) -> dict[str, Part]:
+def tile_parts(chip: Chip, plan: FloorPlan, tech: Technology, array_area: Real, word: Real) -> dict[str, Part]:
     """What a tile has beside its arrays, and the accumulators that join the sums of tiles.
 
     A tile has one adder tree for each group of columns that its arrays convert at once. Its H-tree reaches over PEs
-    that are as large as what is in them. Trees and accumulators serve forward and backward sums, and are as wide as
-    the wider of them.
+    that are as large as what is in them. Trees and accumulators serve the sums of all passes.
+
+    Parameters
+    ----------
+    array_area : float or array
+        Of an array with what belongs to it. [m²]
+    word : float or array
+        Bits of what a block of lines contributes to a result, in the pass where it is widest.
     """
     size, tiles = plan.arrays_per_tile, plan.tiles
-    inputs, errors = (
-        block_bits(chip, chip.adc, chip.input_bits), block_bits(chip, chip.backward_adc, chip.error_bits)
-    )  # fmt: skip
-    word = np.maximum(inputs, errors)
     trees = tiles * np.ceil(chip.array.columns / chip.adc.columns_per_adc)
     tree = AdderTree(inputs=np.maximum(size, 2), bits=word)
     buffer = SramBuffer(size=chip.tile.buffer, word=chip.tile.bus_bits)
@@ -249,7 +254,10 @@ def inventory(
     if chip.weight_gradient.unit == "in_array":
         arrays.pop("pulse_generator")  # that counts a row's pulses; here trains do
     gradient = gradient_parts(network, chip, plan, tech, products)
-    tiled = {**arrays, **tile_parts(chip, plan, tech, array_area)}
+    inputs = block_bits(chip, chip.adc, chip.input_bits)
+    errors = block_bits(chip, chip.backward_adc, chip.error_bits)
+    result = np.maximum(inputs, errors)
+    tiled = {**arrays, **tile_parts(chip, plan, tech, array_area, result)}
     tiled |= {name: part for name, part in rule_parts.items() if name.endswith("_array")}
     if chip.weight_gradient.unit == "in_array":
         tiled |= gradient
@@ -257,7 +265,7 @@ def inventory(
         **tiled,
         **gradient,
         **digital_parts(network, chip, tech, gradient_bits),
-        **scaling_parts(chip),
+        **scaling_parts(chip, np.maximum(chip.input_bits, chip.error_bits), result),
         **rule_parts,
     }
     return parts | {"chip_interconnect": Part(chip_tree(tiled, plan.tiles, chip.bus_bits, tech), 1, "chip")}

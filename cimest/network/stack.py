@@ -8,7 +8,7 @@ from typing import Any
 
 from cimest.network.graph import INPUT, Network
 from cimest.network.layers import Conv, Layer, Shape, linear
-from cimest.network.weightless import Add, MaxPool, Normalise, relu
+from cimest.network.weightless import Activation, Add, MaxPool, Normalise, relu
 
 
 class Stack:
@@ -66,12 +66,12 @@ class Stack:
         return Network(name, tuple(self.layers), self.sources)
 
 
-def classifier(stack: Stack, widths: Sequence[int]) -> None:
-    """Fully connected layers fc1, fc2, ... with rectifiers between them."""
+def classifier(stack: Stack, widths: Sequence[int], activation: str = "relu") -> None:
+    """Fully connected layers fc1, fc2, ... with rectifiers, or another activation, between them."""
     for i, width in enumerate(widths, start=1):
         stack.dense(f"fc{i}", width)
         if i < len(widths):
-            stack.put(relu, f"fc{i}_relu")
+            stack.put(Activation, f"fc{i}_{activation}", activation)
 
 
 def rectified(stack: Stack, number: int, channels: int, kernel: int = 3, padding: int = 1) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,10 +27,16 @@ def _scaled(channels: int, width: float) -> int:
 
 
 @network("mlp")
-def mlp(input: Shape, classes: int, *, hidden: Sequence[Annotated[int, Field(ge=1)]] = (256, 128)) -> Network:
-    """Fully connected network; `hidden` gives the widths of the hidden layers."""
+def mlp(
+    input: Shape,
+    classes: int,
+    *,
+    hidden: Sequence[Annotated[int, Field(ge=1)]] = (256, 128),
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu",
+) -> Network:
+    """Fully connected network; `hidden` gives the widths of the hidden layers, none for a single matrix."""
     stack = Stack(input)
-    classifier(stack, [*hidden, classes])
+    classifier(stack, [*hidden, classes], activation)
     return stack.network("mlp")
 
 

@@ -10,25 +10,20 @@ or converters adds to it. `--search-set dataset.train=10000` makes the search of
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 from matplotlib import rc_context
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from cimest.config import Experiment, load
+from cimest.explore import rates
 from cimest.explore.figures import figure_of, scale_log
-from cimest.explore.sweep import Accuracy
 from cimest.explore.trainings import Trainings
-from cimest.explore.workers import make
 from cimest.report.figures import DOUBLE, STYLE
 from cimest.run import price_experiment, training_samples
 
@@ -113,29 +108,11 @@ class Outcome:
     share: float
 
 
-def search(
-    trainings: Trainings, cells: list[Cell], base: Path, changes: list[str], rates: Iterable[float]
-) -> dict[Cell, float]:
-    """The step size of each cell that is best on the held-out images."""
-    candidates = {cell: {rate: cell.experiment(base, changes, rate, True) for rate in rates} for cell in cells}
-    trainings.run(one for rates in candidates.values() for one in rates.values())
-    return {
-        cell: max(tried, key=lambda rate, tried=tried: trainings.accuracy(tried[rate])[0])
-        for cell, tried in candidates.items()
-    }
-
-
-def outcome(trainings: Trainings, experiment: Experiment, rate: float) -> Outcome:
+def outcome(runs: Trainings, experiment: Experiment, rate: float) -> Outcome:
     """Accuracy from the trainings, energy from what they made the hardware do."""
-    accuracy, deviation, _ = trainings.accuracy(experiment)
-    activity = trainings.activity(experiment)
-    if activity is None:
-        raise RuntimeError(f"a training failed: {trainings.error(experiment)}")
-    priced = price_experiment(experiment, activity)
-    own = set(priced.parts) - set(price_experiment(plain(experiment), activity).parts)
-    estimate = priced.estimate
-    leaked = sum(estimate.leakage.values()) * estimate.time()
-    total = float(sum(estimate.energy.values()) + leaked)
+    accuracy, deviation = rates.reached(runs, experiment)
+    priced, activity, energy = rates.priced(runs, experiment)
+    own, estimate = set(priced.parts) - set(price_experiment(plain(experiment), activity).parts), priced.estimate
     rules = sum(
         v
         for (_, pass_, part), v in estimate.energy.items()
@@ -148,8 +125,8 @@ def outcome(trainings: Trainings, experiment: Experiment, rate: float) -> Outcom
         accuracy=100 * accuracy,
         deviation=100 * deviation,
         written=100 * written / sum(weights.values()),
-        energy=total * training_samples(experiment),
-        share=100 * float(rules) / total,
+        energy=energy,
+        share=100 * float(rules) * training_samples(experiment) / energy,
     )
 
 
@@ -179,18 +156,12 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
         "training mJ",
         "rule's share %",
     ]
-    shown = Table(*columns)
-    with (out / "study.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for cell, one in outcomes.items():
-            row: list[Any] = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}"]
-            row += [f"{one.accuracy:.2f}"]
-            row += [f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
-            row += [f"{1e3 * one.energy:.2f}", f"{one.share:.1f}"]
-            writer.writerow(row)
-            shown.add_row(*row)
-    console.print(shown)
+    rows = []
+    for cell, one in outcomes.items():
+        row = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}"]
+        row += [f"{one.accuracy:.2f}", f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
+        rows.append([*row, f"{1e3 * one.energy:.2f}", f"{one.share:.1f}"])
+    rates.write_table(columns, rows, out / "study.csv", console)
 
 
 def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
@@ -218,15 +189,6 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
         drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
 
 
-def chosen(names: str | None, known: Iterable[str], what: str) -> list[str]:
-    """Names of an option; all if it is not given."""
-    given = [name.strip() for name in names.split(";")] if names else list(known)
-    for name in given:
-        if name not in known:
-            raise click.BadParameter(f"no {what} is named {name!r} (allowed: {'; '.join(known)})")
-    return given
-
-
 @click.command(help=__doc__)
 @click.argument("network", type=click.Choice(["mlp", "vgg8"]))
 @click.option("--cifar", help="folder with the files of CIFAR-10; default: the cache of `cimest data fetch cifar10`")
@@ -235,38 +197,38 @@ def chosen(names: str | None, known: Iterable[str], what: str) -> list[str]:
 @click.option("--devices", help="names separated by `;`, of " + "; ".join(DEVICES))
 @click.option("--rules", help="names separated by `;`, of " + "; ".join(RULES))
 @click.option("--converters", default="exact", help="names separated by `;`, of " + "; ".join(CONVERTERS))
-@click.option("--rates", help="candidate step sizes separated by `;`  [default: " + "; ".join(map(str, RATES)) + "]")
+@click.option(
+    "--rates", "candidates", help="candidate step sizes separated by `;`  [default: " + "; ".join(map(str, RATES)) + "]"
+)
 @click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
 @click.option("--search-set", "search_changes", multiple=True, help="path=value, for the step-size search alone")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
 def main(
     network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None, converters: str,
-    rates: str | None, changes: tuple[str, ...], search_changes: tuple[str, ...], jobs: int,
+    candidates: str | None, changes: tuple[str, ...], search_changes: tuple[str, ...], jobs: int,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come, each of which has one core
     out.mkdir(parents=True, exist_ok=True)
     base, common = HERE / f"{network}.yaml", [*changes, *([f"dataset.path={cifar}"] if cifar else [])]
     pairs = [
-        Cell(device, rule) for device in chosen(devices, DEVICES, "device") for rule in chosen(rules, RULES, "rule")
+        Cell(device, rule)
+        for device in rates.chosen(devices, DEVICES, "device")
+        for rule in rates.chosen(rules, RULES, "rule")
     ]
     cells = [
         replace(pair, converter=converter)
-        for converter in chosen(converters, CONVERTERS, "converter")
+        for converter in rates.chosen(converters, CONVERTERS, "converter")
         for pair in pairs
     ]
-    candidates = [float(rate) for rate in rates.split(";")] if rates else RATES
     console = Console()
-    with Progress(console=console) as bar:
-
-        def trained(repeats: int, what: str) -> Trainings:
-            task = bar.add_task(what)
-            count = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-            return Trainings(Accuracy(repeats=repeats), out / "trainings", make(jobs, None), progress=count)
-
-        found = search(trained(1, "step sizes"), pairs, base, [*common, *search_changes], candidates)
-        best = {cell: found[replace(cell, converter="exact")] for cell in cells}
-        final = trained(seeds, "seeds")
-        experiments = {cell: cell.experiment(base, common, best[cell], False) for cell in cells}
+    searching = {
+        pair: lambda rate, pair=pair: pair.experiment(base, [*common, *search_changes], rate, True) for pair in pairs
+    }
+    with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
+        tried = rates.search(runs, searching, rates.numbers(candidates) or RATES)
+    best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
+    experiments = {cell: cell.experiment(base, common, best[cell], False) for cell in cells}
+    with rates.trainings(out / "trainings", seeds, jobs, console, "seeds") as final:
         final.run(experiments.values())
     outcomes = {cell: outcome(final, experiments[cell], best[cell]) for cell in cells}
     table(outcomes, console, out)

@@ -117,7 +117,7 @@ class CapacitorSramArray(Component):
         return self.rows * self.columns * cell_leakage(tech)
 
     @action
-    def read(self, tech: Technology, *, active_rows: Real, stored_ones: Real, columns: Real) -> Cost:
+    def read(self, tech: Technology, *, active_rows: Real, used_rows: Real, stored_ones: Real, columns: Real) -> Cost:
         """One bit of all inputs, multiplied with all cells and joined on the columns.
 
         Parameters
@@ -125,6 +125,8 @@ class CapacitorSramArray(Component):
         tech : Technology
         active_rows : float or array
             Rows whose bit is one.
+        used_rows : float or array
+            Rows with an input; the lines of the others rest, and their cells only load the columns.
         stored_ones : float or array
             Fraction of the cells that store a one.
         columns : float or array
@@ -137,8 +139,8 @@ class CapacitorSramArray(Component):
         """
         ones = active_rows * stored_ones
         if self.operation == "xnor":
-            driven = self.rows + 0.0 * active_rows
-            high = ones + (self.rows - active_rows) * (1 - stored_ones)
+            driven = used_rows + 0.0 * active_rows
+            high = ones + (used_rows - active_rows) * (1 - stored_ones)
         else:
             driven, high = active_rows, ones
         stray, gate = self.column_capacitance(tech), transmission_gate(tech)

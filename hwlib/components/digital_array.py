@@ -74,7 +74,7 @@ class DigitalSramArray(Component):
         return self.columns * (self.rows * word + self._tree.leakage(tech))
 
     @action
-    def read(self, tech: Technology, *, active_rows: Real, stored_ones: Real, columns: Real) -> Cost:
+    def read(self, tech: Technology, *, active_rows: Real, used_rows: Real, stored_ones: Real, columns: Real) -> Cost:
         """One bit of all inputs times all words, summed in each column.
 
         Parameters
@@ -82,6 +82,8 @@ class DigitalSramArray(Component):
         tech : Technology
         active_rows : float or array
             Rows whose bit is one.
+        used_rows : float or array
+            Rows with an input; the products of the others rest at zero.
         stored_ones : float or array
             Fraction of the words' bits that are one.
         columns : float or array
@@ -90,13 +92,14 @@ class DigitalSramArray(Component):
         Notes
         -----
         A line rises where a zero is followed by a one, and so does a product. With products that are independent from
-        bit to bit, one of probability p changes with 2 p (1 - p), for which the trees are charged.
+        bit to bit, one of probability p changes with 2 p (1 - p), for which the trees are charged in the share of
+        their words that are used.
         """
-        inputs = active_rows / self.rows
+        inputs = active_rows / used_rows
         product = inputs * stored_ones
-        gate, changes = nor(tech), 2 * product * (1 - product)
-        lines = self.rows * inputs * (1 - inputs) * self.input_line_capacitance(tech) * columns / self.columns
-        products = self.rows * columns * self.bits * product * (1 - product) * gate.output_capacitance
+        gate, changes = nor(tech), 2 * product * (1 - product) * used_rows / self.rows
+        lines = used_rows * inputs * (1 - inputs) * self.input_line_capacitance(tech) * columns / self.columns
+        products = used_rows * columns * self.bits * product * (1 - product) * gate.output_capacitance
         tree = self._tree.add(tech, activity=changes)
         delay = wire_delay(tech, self.columns * self._side(tech)) + tree.latency
         return Cost(switching_energy(tech, lines + products) + columns * tree.energy, delay)

@@ -1,25 +1,32 @@
-"""Rules that update in the arrays at work: `python -m tests.benchmarks.bench_tiki_taka toy|fcn|speed|extract`."""
+"""Rules that update in the arrays at work: `python -m tests.benchmarks.bench_tiki_taka toy|fcn|lenet|speed|extract`."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numba import njit
 
-from cimest.datasets.mnist import Mnist
-from cimest.kernels import in_memory_chain
+from cimest.config import load
 from cimest.kernels import in_memory_types as types
+from cimest.kernels import sample_chain
 from cimest.kernels.in_memory import OPTIONS, update_vector
+from cimest.learning import Trainer
 from cimest.learning import in_memory_cells as cells
-from cimest.learning.extract import Average, averaged, quantised
+from cimest.learning.extract import extract
 from cimest.learning.in_memory import InMemoryUpdate
-from cimest.learning.in_memory_chain import PERIPHERY, Chain
-from cimest.rules import RULES
+from cimest.learning.trainer import Progress
 from cimest.rules.in_array import InMemorySgd
+from cimest.run import build_trainer
 from tests.cimest.in_memory_cases import challenging, rule
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+LENET = ("network=lenet5", "training.batch=8")
+"""Changes to the fully connected network's experiment."""
 
 TOY, TOY_VECTORS, AVERAGING = (20, 20), 100_000, 200
 """Layer, vectors and averaging length of the published toy problem (rasch2024fast)."""
@@ -80,122 +87,95 @@ def toy_table(seeds: int) -> None:
         print(f"{name:18s} rate {best}: {' '.join(fixed)} | {' '.join(own)}", flush=True)
 
 
-def mnist(path: str, validation: bool) -> tuple[np.ndarray, ...]:
-    """Images from 0 to 1 and labels of both parts; under validation, the last 10 000 training images are the second."""
-    data = Mnist().load(path)
-    train, test = (
-        (images.reshape(len(images), -1) / 255).astype(np.float32) for images in (data.train_images, data.test_images)
-    )
-    if validation:
-        return train[:-10_000], data.train_labels[:-10_000], train[-10_000:], data.train_labels[-10_000:]
-    return train, data.train_labels, test, data.test_labels
+def training(options: argparse.Namespace, decay: bool = True) -> Trainer:
+    """The network of the papers on all of MNIST, its step size falling or not."""
+    changes = [
+        f"dataset={{name: mnist, path: {options.data or 'null'}}}",
+        f"training.rule={options.rule}",
+        f"training.epochs={options.epochs}",
+        f"training.learning_rate={{start: {options.rate}, schedule: {'cosine' if decay else 'constant'}}}",
+        f"chip.device.states={options.states}",
+        f"chip.device.cycle_to_cycle.sigma={0.3 / options.states}",
+        f"seed={options.seed}",
+        *(LENET if options.what == "lenet" else ()),
+    ]
+    return build_trainer(load(EXAMPLES / "fcn_tiki_taka.yaml", changes))
 
 
-def build(options: argparse.Namespace) -> Chain:
-    """The fully connected network of the papers: 784-256-128-10, here with hyperbolic tangents."""
-    chosen = InMemorySgd() if options.rule == "sgd" else RULES.get(options.rule)()
-    kind = challenging(options.states)
-    return Chain((784, 256, 128, 10), "tanh", "cross_entropy", chosen, kind, PERIPHERY, options.seed)
+def epochs(options: argparse.Namespace) -> None:
+    """Epochs with the CPU time of each, its test included."""
+    before = time.process_time()
 
+    def look(progress: Progress) -> None:
+        nonlocal before
+        if progress.batch == progress.batches:
+            print(f"epoch {progress.epoch}: {time.process_time() - before:.1f} CPU s", flush=True)
+            before = time.process_time()
 
-def fcn(options: argparse.Namespace) -> None:
-    """Epochs at batch 1, with the CPU time of each."""
-    train, labels, test, wanted = mnist(options.data, options.validation)
-    chain = build(options)
-    chain.train(train, labels, np.arange(2), options.rate)
-    chain.accuracy(test[:2], wanted[:2])  # compiled
-    for epoch in range(options.epochs):
-        order = np.random.default_rng((options.seed, epoch)).permutation(len(train))
-        before = time.process_time()
-        loss, accuracy = chain.train(train, labels, order, options.rate * options.decay**epoch)
-        seconds = time.process_time() - before
+    for epoch in training(options).run(look):
         print(
-            f"{options.rule}, {options.states} states, epoch {epoch + 1}: loss {loss:.3f}, "
-            f"train {100 * accuracy:.2f} %, "
-            f"{'validation' if options.validation else 'test'} {100 * chain.accuracy(test, wanted):.2f} %, "
-            f"{seconds:.1f} CPU s",
-            flush=True,
+            f"{options.rule}, {options.states} states, epoch {epoch.epoch}: loss {epoch.loss:.3f}, "
+            f"train {100 * epoch.train_accuracy:.2f} %, test {100 * epoch.test_accuracy:.2f} %"
         )
 
 
-def extract(options: argparse.Namespace) -> None:
-    """What the mean of late weights gains over the last ones, at a constant and at a falling rate."""
-    train, labels, test, wanted = mnist(options.data, options.validation)
-    for decay in (1.0, options.decay):
-        chain, averages = build(options), []
-        for epoch in range(options.epochs):
-            order = np.random.default_rng((options.seed, epoch)).permutation(len(train))
-            pieces = np.array_split(order, 50 if epoch == options.epochs - 1 else 1)
-            for piece in pieces:
-                chain.train(train, labels, piece, options.rate * decay**epoch)
-                if len(pieces) > 1:
-                    averages = averages or [Average.of(weights.shape) for weights in chain.visible]
-                    averages = averaged(chain, averages)
-        mean = [average.mean for average in averages]
-        again = {sigma: programmed(mean, sigma, options.seed) for sigma in (0.05, 0.1)}
-        last = {sigma: programmed(chain.visible, sigma, options.seed) for sigma in (0.05, 0.1)}
-        print(f"{options.rule}, rate times {decay} an epoch: last {100 * chain.accuracy(test, wanted):.2f} %, "
-              f"mean {100 * chain.accuracy(test, wanted, mean):.2f} %")  # fmt: skip
-        for bits in (3, 4, 6):
-            small = [quantised(weights, bits) for weights in mean]
-            print(f"  mean in {bits} bits {100 * chain.accuracy(test, wanted, small):.2f} %")
-        for sigma in again:
-            print(f"  written with an error of {sigma}: last {100 * chain.accuracy(test, wanted, last[sigma]):.2f} %, "
-                  f"mean {100 * chain.accuracy(test, wanted, again[sigma]):.2f} %", flush=True)  # fmt: skip
-
-
-def programmed(weights: list[np.ndarray], sigma: float, seed: int) -> list[np.ndarray]:
-    """Weights as another device holds them, each with a Gaussian error."""
-    rng = np.random.default_rng(seed)
-    return [np.clip(each + rng.normal(0, sigma, each.shape), -1, 1).astype(np.float32) for each in weights]
+def extraction(options: argparse.Namespace) -> None:
+    """What the mean of late weights gains over the last ones, at a constant and at a falling step size."""
+    for decay in (False, True):
+        trainer = training(options, decay)
+        trained = trainer.experiment.training.epochs
+        while len(trainer.history) < trained - 1:
+            trainer.history.append(trainer._epoch(None))
+        found = extract(trainer, 50, (3, 4, 6), trainer.experiment.chip.device)
+        accuracies = ", ".join(f"{name} {100 * share:.2f} %" for name, share in found.accuracy.items())
+        print(f"{options.rule}, {'cosine' if decay else 'constant'}: {accuracies}", flush=True)
 
 
 def speed() -> None:
-    """One noisy vector through 512 by 512 weights, and one vector's update."""
-    rng = np.random.default_rng(0)
-    weights, room = rng.uniform(-0.3, 0.3, (512, 512)).astype(np.float32), [np.empty(600, np.float32) for _ in range(3)]
-    x = rng.normal(0, 1, 512).astype(np.float32)
+    """One vector through 512 by 512 weights with 7-bit DACs, noise and 9-bit ADCs."""
+    rng, shape = np.random.default_rng(0), (512, 512)
+    weights, room = rng.uniform(-0.3, 0.3, shape).astype(np.float32), sample_chain.room([shape])
+    words = rng.integers(-127, 128, 512).astype(np.float32)
+    full, step, bound, noise = (np.full((2, 1), value, np.float32) for value in (127, 12 / 255, 12, 0.06))
+    converters = sample_chain.Converters(1 / 63, full, step, bound, noise, True, 4)
+    out, stats, edges = np.zeros(512 + types.SPARE, np.float32), np.zeros(3, np.int64), np.array([0, 512])
 
     @njit(**OPTIONS)
-    def reads(count, weights, x, transposed, periphery, quantised, draws, out):
+    def reads(count, weights, words, way, edges, converters, room, out, stats):
         for step in range(count):
-            in_memory_chain.read(
-                weights, np.uint32(1), np.uint32(2), np.uint32(step), x, transposed, periphery, quantised, draws, out
+            sample_chain.read(
+                weights, np.uint32(1), np.uint32(2), np.uint32(step), words, way, 0, edges, converters, room, out, stats
             )
 
-    for transposed in (False, True):
-        arguments = (weights, x, transposed, PERIPHERY, *room)
+    for way, name in enumerate(("forward", "backward")):
+        arguments = (weights, words, way, edges, converters, room, out, stats)
         reads(1, *arguments)
         best = np.inf
         for _ in range(20):
             before = time.process_time()
             reads(200, *arguments)
             best = min(best, (time.process_time() - before) / 200)
-        print(f"noisy MVM 512 x 512, one vector, {'backward' if transposed else 'forward'}: {best * 1e6:.1f} us CPU")
+        print(f"noisy MVM 512 x 512, one vector, {name}: {best * 1e6:.1f} us CPU")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("toy", "fcn", "speed", "extract"))
+    parser.add_argument("what", choices=("toy", "fcn", "lenet", "speed", "extract"))
     parser.add_argument("--rule", default="tiki_taka_v2")
     parser.add_argument("--states", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rate", type=float, default=0.03)
-    parser.add_argument("--decay", type=float, default=0.35)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="of the toy problem")
     parser.add_argument("--data", help="folder with the official files of MNIST")
-    parser.add_argument("--validation", action="store_true", help="hold out training images instead of testing")
     options = parser.parse_args()
     if options.what == "toy":
         toy_table(options.seeds)
-    elif options.what == "fcn":
-        fcn(options)
-    elif options.what == "extract":
-        extract(options)
-    else:
+    elif options.what == "speed":
         speed()
+    else:
+        (extraction if options.what == "extract" else epochs)(options)
 
 
 if __name__ == "__main__":

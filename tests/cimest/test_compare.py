@@ -7,9 +7,10 @@ import pytest
 
 from cimest.cli.main import main
 from cimest.compare import allowed, changed, differences, spelled, waterfall
+from cimest.config import load
 from cimest.estimate import energies
 from cimest.explore.dataflow import CHOICES, SIZES, optimise, with_sizes
-from cimest.run import price_experiment
+from cimest.run import estimate, price_experiment
 from tests.cimest.designs import experiment, vgg8
 from tests.cimest.test_run import LENET
 
@@ -25,6 +26,32 @@ def test_bars_of_the_waterfall_sum_to_the_difference():
     changed = {step.choice for step in steps[1:]}
     assert {"chip.technology", "chip.adc.kind", "chip.adc.bits", "dataflow.loop_order", "seed"} <= changed
     assert len(changed) == len(steps) - 1, "each choice has one bar"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "changes"),
+    [
+        ("chips/jia_2020", "chips/wan_2022", ()),
+        ("chips/khaddam_2022", "chips/jia_2020", ()),
+        ("vgg8_cifar10", "lenet5_mnist", ()),
+        ("lenet5_mnist", "lenet5_mnist", ("training=none",)),
+    ],
+)
+def test_chips_of_other_kinds_are_compared_through_chips_that_exist(one, other, changes):
+    """Choices that need one another share a bar; the last bar ends at the other chip."""
+    first, second = (load(LENET.parent / f"{name}.yaml", list(with_)) for name, with_ in ((one, ()), (other, changes)))
+    steps = waterfall(first, second)
+    there = price_experiment(second).estimate
+    assert steps[-1].energy == pytest.approx(energies(there)["system"], rel=1e-12)
+    assert len(steps) > 1
+
+
+def test_inference_is_compared_by_its_own_operations(capsys):
+    """Two operations for each multiply-accumulate of the forward pass, as in its own result."""
+    path = str(LENET)
+    assert main(["compare", path, "--with", "training=none", "--json"]) == 0
+    own = estimate(load(path, ["training=none"]))["metrics"]["efficiency_tops_per_w"]
+    assert json.loads(capsys.readouterr().out)["metrics"][1]["efficiency_tops_per_w"] == pytest.approx(own)
 
 
 def test_equal_experiments_have_no_bars():

@@ -278,7 +278,10 @@ def test_options_are_converted_and_filled(write):
     """A quoted number is good where a number is expected; other options get the defaults of the rule and the zoo."""
     rule = load(write(MINIMAL + "training: {rule: {name: momentum, gamma: '0.5', bits: 1e1}}\n")).training.rule
     assert (rule.options["gamma"], rule.options["bits"], rule.options["storage"]) == (0.5, 10, "dram")
-    assert load(write(MINIMAL.replace("lenet5", "mlp"))).network.options == {"hidden": [256, 128]}
+    assert load(write(MINIMAL.replace("lenet5", "mlp"))).network.options == {
+        "hidden": [256, 128],
+        "activation": "relu",
+    }
 
 
 def test_override_of_an_option_keeps_the_default_rule(write):

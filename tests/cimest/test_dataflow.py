@@ -100,7 +100,7 @@ def test_a_digital_unit_multiplies_each_pair_once():
     # each position reads one word with both operands of its lanes.
     fetched = total(actions, "global_buffer", "read", "fc", "weight_gradient") * exp_word()
     assert fetched == (12 + 5) * 8
-    assert total(actions, "chip_interconnect", "transfer", "fc", "weight_gradient") * 1024 == fetched
+    assert total(actions, "operand_interconnect", "transfer", "fc", "weight_gradient") * 1024 == fetched
     assert total(actions, "operand_buffer", "write", "fc") * 2 * 16 == fetched
     assert total(actions, "operand_buffer", "read") == total(actions, "outer_product", "accumulate")
     # A block's sum joins the gradient buffer after each image; the first of ten finds nothing there.
@@ -146,7 +146,8 @@ def test_what_does_not_fit_into_the_global_buffer_is_written_once_and_comes_back
     # Of both layers: inputs and errors; and where in each pooling window the largest value is, if it passed at all.
     kept = 32 * 8 + 12 * 8 + 12 * 8 + 5 * 8 + 12 * 3
     chip = {"array": {"rows": 8, "columns": 4}, "global_buffer": {"size": kept * 10 / 2}}
-    actions = actions_of(experiment(chip=chip, training={"batch": 10}), TINY, "sgd")
+    late = {"gradient": {"early": False}}
+    actions = actions_of(experiment(chip=chip, training={"batch": 10}, dataflow=late), TINY, "sgd")
     assert total(actions, "dram", "write") == (kept - 32 * 8) / 2
     assert total(actions, "dram", "read") == 32 * 8 + kept / 2
 
@@ -183,7 +184,7 @@ def test_optimised_is_naive_with_every_choice_switched():
     spelled = {
         "base": "naive",
         "loop_order": "slice_outer",
-        "gradient": {"accumulate": "on_chip"},
+        "gradient": {"accumulate": "on_chip", "early": True, "room": "shared"},
         "operand_writes": "once",
         "activations": "buffer",
         "overlap": True,

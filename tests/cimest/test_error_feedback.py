@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from cimest.config import load
+from cimest.network import linear
 from cimest.rules import RULES
 from cimest.run import price_experiment
+from tests.cimest.designs import experiment
 
 SHAPE = (2, 3)
 
@@ -76,6 +78,20 @@ def test_the_largest_average_so_far_sets_the_scale():
     }
     assert fired["max"] == pytest.approx([-0.4, -0.4])
     assert fired["running_max"] == pytest.approx([-0.4, -0.1])
+
+
+def test_the_scale_of_the_update_before():
+    # gamma 0, so V is G: 1 has its own scale, as nothing was before; 4 over that of 1 is clipped at the square root of
+    # two; then 4 and 1 over that of 4
+    rule = RULES.get("momentum")(gamma=0.0, normalise="max", rounding="nearest", scale="previous")
+    assert run(rule, 1, 4, 4, 1)[0] == pytest.approx([-0.4, -0.4 * 2**0.5, -0.4, -0.1])
+    after_zero = run(rule, 1, 0, 4)[0]
+    assert after_zero == pytest.approx([-0.4, 0.0, -0.4])  # zeros have no scale
+    chip, layer = experiment().chip, linear("fc", 4, 5)
+    for scale, reads in (("previous", 1), ("own", 2)):  # V is read once more when its own scale is known
+        rows = RULES.get("momentum")(scale=scale).actions(layer, chip, 10)
+        memory = {row.action: row.count for row in rows if row.part == "dram"}
+        assert memory == {"read": reads * 20 * 12 / 10, "write": 20 * 12 / 10}
 
 
 def test_gradients_normalised_before_they_are_averaged():

@@ -218,7 +218,7 @@ def test_stuck_fast_cells_are_read_where_they_are_stuck():
 
 
 def test_no_random_number_is_drawn_twice():
-    shape, streams = (4, 4), (types.SPREAD, types.SEARCH, types.FIRST, types.READ_OUT)
+    shape, streams = (4, 4), (types.SPREAD, types.SEARCH, types.READ_OUT)
     drawn = [cells.normal(0, 3, stream, step, shape)[0, 0] for stream in streams for step in range(300)]
     assert len(set(drawn)) == len(drawn)
     assert len(set(range(types.STREAMS)) & set(streams)) == len(streams)

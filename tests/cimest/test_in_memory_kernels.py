@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from cimest.kernels import in_memory, in_memory_chain, in_memory_reference
+from cimest.kernels import in_memory, in_memory_reference
 from cimest.kernels import in_memory_types as types
 from cimest.learning import in_memory_cells as cells
 from tests.cimest.in_memory_cases import LAWS, NAMES, Layer, challenging, device, rule
 
-ANALOG = types.Periphery(inputs=63, outputs=255, bound=12.0, noise=0.06, retries=4)
+ANALOG = types.Periphery(outputs=255, bound=12.0, noise=0.06)
 
 
 def vectors(count, shape, seed=0):
@@ -79,43 +79,6 @@ def test_noise_of_pulses_has_the_record_s_deviation():
     # cells' steps differ by a tenth; four standard errors of a deviation
     assert moved.std() == pytest.approx(np.hypot(spread, 4 * 0.1), rel=4 / np.sqrt(2 * moved.size))
     assert moved.mean() == pytest.approx(4, abs=4 * np.hypot(spread, 0.4) / np.sqrt(moved.size))
-
-
-@pytest.mark.parametrize("transposed", [False, True])
-def test_a_read_goes_through_dac_noise_and_adc(transposed):
-    rng = np.random.default_rng(1)
-    stored = rng.uniform(-1, 1, (30, 20)).astype(np.float32)
-    values = rng.normal(0, 1, 20 if transposed else 30).astype(np.float32)
-    weights = stored.T if transposed else stored
-    quiet, room = ANALOG._replace(noise=0.0), [np.empty(64, np.float32) for _ in range(3)]
-    key = np.uint32(7)
-    repeated = in_memory_chain.read(stored, np.uint32(1), key, np.uint32(5), values, transposed, quiet, *room)
-    expected, attempts = in_memory_reference.read(weights, values, quiet, np.zeros((5, len(weights.T)), np.float32))
-    assert repeated == attempts
-    # one step of the ADC where a sum lies at a threshold, else the order of summation
-    differing = np.abs(room[2][: len(expected)] - expected) > 1e-5
-    assert differing.mean() <= 0.1
-    assert np.abs(room[2][: len(expected)] - expected).max() <= 1.01 * 12 / 255 * np.abs(values).max()
-    noisy = [np.empty(64, np.float32) for _ in range(3)]
-    outputs = []
-    for step in range(400):
-        in_memory_chain.read(stored, np.uint32(1), key, np.uint32(step), values, transposed, ANALOG, *noisy)
-        outputs.append(noisy[2][: len(expected)].copy())
-    # noise of 0.06 and an ADC step of 12 / 255, whose rounding adds a twelfth of its square, at full input
-    deviation = np.sqrt(np.mean(np.var(outputs, axis=0)))
-    wanted = np.sqrt(0.06**2 + (12 / 255) ** 2 / 12) * np.abs(values).max()
-    assert deviation == pytest.approx(wanted, rel=0.05)
-
-
-def test_outputs_beyond_the_bound_are_read_again_with_less_input():
-    noise = np.zeros((5, 1), np.float32)
-    ones = np.ones(30, np.float32)
-    # 30 full inputs at full weights: 30 is beyond 12, so is 15; at a quarter 7.5 fits, after two repeats
-    for values, repeats in ((ones, 2), (ones[:10], 0), (ones[:20], 1)):
-        weights = np.ones((len(values), 1), np.float32)
-        y, repeated = in_memory_reference.read(weights, values, ANALOG._replace(inputs=0, noise=0.0), noise)
-        assert repeated == repeats
-        assert y[0] == pytest.approx(len(values), abs=2**repeats * 12 / 255 / 2 + 1e-5)
 
 
 def test_symmetry_points_by_hand_and_by_alternating_pulses():

@@ -1,4 +1,4 @@
-"""Networks that learn in their arrays: through the trainer, as a chain in machine code, and averaged afterwards."""
+"""Networks that learn in their arrays, and are averaged afterwards."""
 
 import json
 
@@ -8,9 +8,7 @@ import pytest
 from cimest.cli.main import main
 from cimest.kernels import in_memory_types as types
 from cimest.learning.extract import Average, quantised, read_out
-from cimest.learning.in_memory_chain import PERIPHERY, Chain
-from tests.cimest.in_memory_cases import challenging, rule
-from tests.cimest.learning_cases import bars, trainer
+from tests.cimest.learning_cases import trainer
 
 CHIP = {"weight_gradient": {"unit": "in_array", "train_length": 31}, "adc": {"bits": 9}}
 SOFT = {"states": 20, "update": {"law": "soft_bounds", "low": -1, "high": 1}, "cycle_to_cycle": {"sigma": 0.01}}
@@ -66,67 +64,11 @@ def test_what_the_arrays_did_reaches_the_estimate():
         assert counts[types.READS] == 2 * counts[types.VECTORS]  # two rows are read for each vector
 
 
-def chain(name="agad", sizes=(64, 24, 4), **options):
-    periphery = options.pop("periphery", PERIPHERY)
-    return Chain(sizes, "tanh", "cross_entropy", rule(name, **options), challenging(imbalance=0.1), periphery)
-
-
-def images(data):
-    return tuple(
-        (part.reshape(len(part), -1) / 255).astype(np.float32) for part in (data.train_images, data.test_images)
-    )
-
-
-def test_a_chain_learns_sample_by_sample_and_needs_no_order_of_calls():
-    data = bars(train=400)
-    train, test = images(data)
-    whole, pieces = chain(strength=0.5), chain(strength=0.5)
-    order = np.random.default_rng(0).integers(0, len(train), 3000)
-    whole.train(train, data.train_labels, order, 0.3)
-    for part in np.array_split(order, 7):
-        pieces.train(train, data.train_labels, part, 0.3)
-    for one, other in zip(whole.visible, pieces.visible, strict=True):
-        assert np.array_equal(one, other)
-    assert whole.accuracy(test, data.test_labels) > 0.75  # a quarter by chance
-    assert whole.accuracy(test, data.test_labels) == whole.accuracy(test, data.test_labels)
-
-
-def test_a_chain_without_noise_follows_the_gradient_of_its_loss():
-    # mixed precision writes -gain · gradient in steps: one sample, ideal periphery, against finite differences
-    data = bars(train=4)
-    train, _ = images(data)
-    made = chain("mixed_precision", sizes=(64, 6, 4), vectors=10_000, bits=24, periphery=types.IDEAL)
-    before = [weights.copy() for weights in made.visible]
-    made.train(train, data.train_labels, np.array([0]), 0.1)
-    for layer, state in enumerate(made.states):
-        hidden = state["hidden"]
-
-        def loss(weights, layer=layer):
-            x = train[0].astype(float)
-            for number, scale in enumerate(made.scales):
-                used = weights if number == layer else before[number]
-                x = np.append(x, 1.0) @ used.astype(float) * float(scale)
-                x = np.tanh(x) if number < len(made.scales) - 1 else x
-            return float(np.log(np.exp(x - x.max()).sum()) + x.max() - x[data.train_labels[0]])
-
-        rows = np.flatnonzero(np.abs(hidden).sum(axis=1))[:3]
-        slopes = np.zeros((len(rows), hidden.shape[1]))
-        for i, row in enumerate(rows):
-            for column in range(hidden.shape[1]):
-                up, down = before[layer].astype(float), before[layer].astype(float)
-                up[row, column] += 1e-4
-                down[row, column] -= 1e-4
-                slopes[i, column] = (loss(up) - loss(down)) / 2e-4
-        # the buffer holds the gradient against its sign, by a factor of the layer: compare directions
-        found, wanted = -hidden[rows].ravel(), slopes.ravel()
-        assert found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted) == pytest.approx(1, abs=1e-5)
-
-
 def test_the_mean_of_noisy_readings_is_nearer_than_one_of_them():
     weights = np.random.default_rng(0).uniform(-0.9, 0.9, (40, 30)).astype(np.float32)
-    average = Average.of(weights.shape)
+    average, periphery = Average.of(weights.shape), types.Periphery(outputs=255, bound=12.0, noise=0.06)
     for number in range(64):
-        average = average.add(read_out(weights, PERIPHERY, 0, 0, number))
+        average = average.add(read_out(weights, periphery, 0, 0, number))
     noise = np.sqrt(0.06**2 + (12 / 255) ** 2 / 12)  # of a read, with the rounding of its ADC
     assert (average.mean - weights).std() == pytest.approx(noise / 8, rel=0.15)
     assert average.reads == 64

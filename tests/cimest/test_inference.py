@@ -14,7 +14,10 @@ from cimest.run import estimate, price_experiment, run
 
 ROOT = Path(__file__).parents[2]
 CHIPS = sorted((ROOT / "examples/chips").glob("*.yaml"))
-JIA, WAN, WANG = (ROOT / f"examples/chips/{name}.yaml" for name in ("jia_2020", "wan_2022", "wang_2022"))
+JIA, WAN, WANG, KHADDAM, KIM, SINANGIL = (
+    ROOT / f"examples/chips/{name}.yaml"
+    for name in ("jia_2020", "wan_2022", "wang_2022", "khaddam_2022", "kim_2021", "sinangil_2021")
+)
 
 LEARNING = {
     *("bitline_driver", "error_register", "backward_mux", "backward_adc", "backward_shift_add", "pulse_generator"),
@@ -175,6 +178,115 @@ def test_a_matrix_of_several_macros_adds_their_sums():
     assert "adder_tree" not in price_experiment(load(JIA)).parts
 
 
+def signed(chip, inputs, *changes):
+    """Actions of a layer behind tanh, whose 64 inputs have a sign, by part and action.
+
+    By default 40 % of inputs are zero, and a quarter of the bits are one in the mean over both phases.
+    """
+    data = "dataset={name: none, shape: [100, 1, 1], classes: 10, samples: 1}"
+    net = "network={name: mlp, hidden: [64], activation: tanh}"
+    priced = price_experiment(load(chip, [data, net, "activity=null", f"chip.signed_inputs={inputs}", *changes]))
+    return {(row.part, row.action): row for row in priced.actions if row.layer == "fc2"}
+
+
+@pytest.mark.parametrize(
+    ("chip", "place", "line"),
+    [
+        (KHADDAM, ("wordline_driver", "drive"), "active_lines"),
+        (KHADDAM, ("array", "read"), "active_rows"),
+        (WANG, ("array", "read"), "active_rows"),
+        (SINANGIL, ("array", "read"), "active_rows"),
+    ],
+)
+def test_an_input_drives_its_line_in_one_of_two_phases(chip, place, line):
+    """By hand: 60 % of 64 inputs drive once, in one read of all, or each in that of its sign."""
+    for inputs, reads in (("twos_complement", 1), ("two_phase", 2)):
+        row = signed(chip, inputs)[place]
+        assert row.count == reads * signed(chip, "twos_complement")[place].count
+        assert row.arguments[line] == pytest.approx(0.6 * 64 / reads, rel=1e-12)
+
+
+def test_columns_are_held_for_the_current_of_a_phase():
+    """In two reads as many times as long, and with half of the current each: as much charge."""
+    one, two = (signed(KHADDAM, inputs)["adc", "hold"] for inputs in ("twos_complement", "two_phase"))
+    assert two.count == 2 * one.count
+    assert two.arguments["current"] == pytest.approx(one.arguments["current"] / 2, rel=1e-12)
+
+
+def test_pulses_of_two_phases_last_twice_as_long():
+    """Without a cycle, the trains of each phase are waited for; with one, none."""
+    free = "chip.inference.cycle=null"
+    one, two = (
+        signed(KHADDAM, inputs, free)["wordline_driver", "drive"] for inputs in ("twos_complement", "two_phase")
+    )
+    assert (one.serial, two.serial) == (1, 2)
+    assert signed(KHADDAM, "two_phase")["wordline_driver", "drive"].serial == 0
+
+
+def test_weighted_pulses_of_both_signs_go_in_one_read():
+    """By hand: a quarter of the bits is one in the mean over two phases, half of them in a read of both signs."""
+    word = "chip.input_bits=4"
+    for inputs, share in (("two_phase", 0.5), ("twos_complement", 0.25)):
+        rows = signed(WAN, inputs, word)
+        assert rows["array", "read"].arguments["active_rows"] == pytest.approx(share * 64, rel=1e-12)
+        assert rows["array", "read"].count == 3  # bits of the magnitude
+
+
+@pytest.mark.parametrize(
+    ("chip", "changes", "bits"),
+    [
+        (KIM, (), 8 + 1),
+        (KIM, ("chip.input_bits=4",), 8 + 4),
+        (JIA, (), 8 + 1),
+        (JIA, ("chip.input_bits=4", "chip.inference.weight_bits=4"), 8 + 4 + 4),
+        (WANG, (), 8),
+        (KHADDAM, (), 8),
+        (WAN, ("chip.input_bits=4", "chip.adc.bits=6"), 6),
+        (WAN, ("chip.input_bits=8", "chip.adc.bits=10", "chip.inference.phases=2"), 10 + 5),
+    ],
+)
+def test_sums_are_as_wide_as_what_inference_adds(chip, changes, bits):
+    """By hand: bits of a code (of a digital column of 128 bits 1 + 7), and one more for each bit of the input and each
+    column of a weight that has a code of its own; 7 bits in phases of 4 and 3 shift the second code by 4."""
+    rows = load(chip).chip.array.rows
+    data = f"dataset={{name: none, shape: [{2 * rows}, 1, 1], classes: 8, samples: 1}}"
+    tree = price_experiment(load(chip, [data, "chip.tile.pes=2", *changes])).parts["adder_tree"].component
+    assert tree.bits == bits
+
+
+BACKWARD = "chip.backward_adc.bits"
+
+
+@pytest.mark.parametrize("sections", NETWORKS, ids=lambda sections: sections["network"])
+def test_the_absent_backward_pass_makes_nothing_wider(sections):
+    """Bits of errors, and of the converters that would read them, change no energy and no area."""
+    base, wide = (
+        price_experiment(example(**sections, **{"chip.input_bits": 4, "chip.error_bits": bits, BACKWARD: bits + 4}))
+        for bits in (4, 8)
+    )
+    assert base.estimate.energy == wide.estimate.energy
+    assert base.estimate.area == wide.estimate.area
+
+
+def test_a_sum_over_several_arrays_is_scaled_and_rectified_once():
+    """By hand: 256 results of one vector on one array; and on two, whose partial sums join first."""
+    for inputs, conversions in ((2304, 256), (4608, 512)):
+        data = f"dataset={{name: none, shape: [{inputs}, 1, 1], classes: 256, samples: 1}}"
+        priced = price_experiment(load(JIA, [data, "chip.tile.pes=2"]))
+        rows = {(row.part, row.action): row.count for row in priced.actions}
+        assert rows["near_memory_datapath", "accumulate"] == conversions
+        assert rows["near_memory_datapath", "finish"] == 256
+
+
+@pytest.mark.parametrize("chip", [JIA, KIM], ids=lambda path: path.stem)
+def test_rows_without_an_input_are_known_to_the_array(chip):
+    """A layer of 100 inputs uses as many rows of an array that has more."""
+    data = "dataset={name: none, shape: [100, 1, 1], classes: 8, samples: 1}"
+    priced = price_experiment(load(chip, [data]))
+    (read,) = (row for row in priced.actions if row.part == "array")
+    assert read.arguments["used_rows"] == 100
+
+
 def test_the_cycle_sets_the_time_and_no_dynamic_energy():
     slow, fast = (price_experiment(load(JIA, [f"chip.inference.cycle={time}"])).estimate for time in ("2 us", "1 us"))
     assert slow.energy == fast.energy
@@ -227,6 +339,7 @@ def macro_of(priced):
     [
         (JIA, "training.kind=on_chip", "static cells take no pulses"),
         (JIA, "chip.inference.inputs=dac", "capacitor_sram multiplies bits"),
+        (JIA, "chip.inference={weight_bits: 4, datapath: shift_add}", "need the barrel shifter of near_memory"),
         (JIA, "chip.array.cell=1t1r", "no cell for sram, a static device"),
         (JIA, "chip.array.cell=digital_sram", "numbers already: allowed: ideal"),
         (JIA, "chip.adc.kind=charge_decrement", "needs such inputs"),

@@ -28,7 +28,7 @@ LAWS = {
 }
 SPREAD = {"lower_bound": 0.2, "upper_bound": 0.2, "up_down": 0.05, "corrupt": 0.05, "stuck_low": 0.03}
 
-UNTRAINABLE = {"pcm_64core_one", "pcm_64core_two", "pcm_mushroom", "reram_cmo_hfox", "reram_wan2022"}
+UNTRAINABLE = {"sram", "pcm_64core_one", "pcm_64core_two", "pcm_mushroom", "reram_cmo_hfox", "reram_wan2022"}
 """Presets whose publication says how a cell is written and kept, not by which pulses."""
 
 
@@ -376,3 +376,20 @@ def test_states_of_a_device_are_where_its_pulses_lead():
     device = load_device("rram", {"update": {"law": "power_step", "exponent_up": 1, "exponent_down": 1}, "states": 10})
     up = 1 - 2 * 0.9 ** np.arange(11)  # w = 1 - 2 u, and u loses a tenth of itself with each pulse
     np.testing.assert_allclose(device_states(device), np.unique(np.concatenate([up, -up])), atol=1e-12)
+
+
+def test_cells_at_ends_of_their_own_are_all_counted():
+    """Driven up by more pulses than a range has, every cell is at an end; half of the ends round down in singles."""
+    spread, noise = {"upper_bound": 0.2}, {"sigma": 0.0}
+    changes = {"update": {"law": "linear"}, "states": 8, "spread": spread, "cycle_to_cycle": noise}
+    device = load_device("rram", changes)
+    made = CellArray(device, np.zeros((40, 40), np.float32), 0, 0, 0, np.array([0, 40]))
+    made.pulse(np.full((40, 40), 50.0, np.float32), "nearest", 1)
+    assert made.saturated(False) == 1.0
+
+
+def test_a_device_that_does_not_move_in_the_middle_is_refused():
+    still = {"law": "piecewise_step", "nodes_up": (1.0, 0.0, 0.0), "nodes_down": (0.0, 0.0, 1.0)}
+    chip = Chip(device=load_device("rram", {"update": still, "states": 20}))
+    with pytest.raises(ValueError, match="pulses do not move a cell that is in the middle of its range"):
+        AnalogTile(linear("fc", 4, 4), chip, 0, 0, 0.5, True, 32).pulses_per_weight  # noqa: B018

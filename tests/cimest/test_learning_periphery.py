@@ -291,7 +291,7 @@ def test_the_ledger_agrees_with_the_cells_and_the_history():
               sum(e["converted"]["forward"] for e in entries.values())]  # fmt: skip
     assert totals[0] / totals[1] == pytest.approx(np.mean([line.clipped_forward for line in history]))
     assert totals[0] > 0
-    assert taken(runner.model.matrices[0])[0][0] > 0  # what the last test converted has not been counted
+    assert taken(runner.model.matrices[0])[0] > 0  # what the last test converted has not been counted
 
 
 def test_a_crossbar_half_selects():

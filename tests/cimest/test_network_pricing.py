@@ -32,12 +32,12 @@ BATCH, WORD = 10, 256
 """Samples of a batch, and bits of a word of the global buffer."""
 
 
-def priced(network, base="optimised", **chip):
+def priced(network, dataflow=None, **chip):
     """A network priced on arrays of 8x4 cells with 2 columns for each ADC, with plain descent."""
     chip = {"array": {"rows": 8, "columns": 4}, "adc": {"columns_per_adc": 2}, **chip}
     training = {"batch": BATCH, "rule": {"name": "sgd"}}
     with patch("cimest.run.build_network", lambda _: network):
-        return price_experiment(experiment(chip=chip, training=training, dataflow={"base": base}))
+        return price_experiment(experiment(chip=chip, training=training, dataflow=dataflow or {}))
 
 
 def total(result, part, action, layer=None, pass_=None) -> float:
@@ -89,7 +89,7 @@ def test_digital_actions_of_a_residual_block_by_hand():
 
 def test_a_residual_block_through_dram_by_hand():
     """Naive: all that crosses a stage is written once and read by each reader; bits without the gradients."""
-    result, one, signs = priced(RESIDUAL, "naive"), 48 * 8, 48
+    result, one, signs = priced(RESIDUAL, {"base": "naive"}), 48 * 8, 48
     # Read by the stem, by a and again before it normalises, by b beside the branch, and by fc.
     assert total(result, "dram", "read", pass_="forward") == 32 * 8 + 2 * one + 2 * one + one
     assert total(result, "dram", "write", pass_="forward") == one + 2 * one + one + 3 * signs

@@ -151,11 +151,13 @@ def test_an_ideal_converter_costs_nothing_and_the_result_says_so():
 def test_the_ledger_teaches():
     """By hand: 9 % of what layer c converts forward clips, where 5 % is allowed; nothing else is amiss."""
     clean = {"clipped": dict.fromkeys(("forward", "backward", "weight_gradient"), 0.05), "worn_cells": 0.0,
-             "saturated_cells": 0.2, "most_pulsed": 7}  # fmt: skip
+             "saturated_cells": 0.2, "most_pulsed": 7, "reads": {"forward": 1.0, "backward": 1.1}}  # fmt: skip
     ledger = {"b": clean, "c": {**clean, "clipped": {**clean["clipped"], "forward": 0.09}}}
     chip = load(LENET, ["chip.adc.range=full"]).chip
     found = learning_warnings(ledger, chip)
     assert found == ["9 % of the partial sums clip in c, forward: raise chip.adc.bits or chip.adc.range"]
+    fixed = load(LENET, ["chip.periphery={kind: whole_vector, output_range: 12}"]).chip
+    assert "c, forward: raise chip.periphery.output_range" in learning_warnings(ledger, fixed)[0]
     worn = learning_warnings({"d": {**clean, "worn_cells": 0.02, "saturated_cells": 0.5}}, chip)
     assert "2 % of the cells of d are worn out" in worn[0]
     assert "50 % of the cells of d are at an end" in worn[1]

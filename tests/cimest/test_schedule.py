@@ -162,7 +162,7 @@ def test_pipelining_leaves_dynamic_energy_where_the_buffer_is_large():
 
 
 def test_a_slices_weight_gradient_waits_for_the_whole_batch():
-    exp = vgg8(dataflow={"pipelined": True})
+    exp = vgg8(dataflow={"pipelined": True, "gradient": {"early": False}})
     estimate = price_experiment(exp).estimate
     assert estimate.stages["weight-gradient unit"] == 0
     gradient = sum(time for (_, pass_, _), time in estimate.alone.items() if pass_ == "weight_gradient")

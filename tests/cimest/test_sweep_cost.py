@@ -79,6 +79,20 @@ def test_a_component_that_refuses_takes_its_points_only(tmp_path):
     assert "rpu_idealised" in reason
 
 
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("axes: {chip.adc.bits: [1, 6], chip.periphery.kind: [bit_serial, whole_vector]}", [[0, 1], [0, 0]]),
+        ("axes: {chip.adc.inl: [0, 0.5], chip.periphery.kind: [bit_serial, whole_vector]}", [[0, 0], [0, 1]]),
+        ("axes: {chip.input_bits: [1, 8]}", [1, 0]),
+    ],
+)
+def test_what_is_refused_by_itself_is_refused_in_a_sweep(tmp_path, text, refused):
+    """Whole vectors need 2 bits and no nonlinearity, training 2 bits of inputs; each refusal takes its points only."""
+    study = run_sweep(read_sweep(write(tmp_path, text)), tmp_path)
+    assert (study.dataset["refused"].to_numpy() > 0).astype(int).tolist() == refused
+
+
 def test_limits_decide_about_the_front(tmp_path):
     text = "axes: {chip.adc.bits: [3, 8], chip.array.rows: [32, 64]}\nobjectives: {area_mm2: max}\n"
     free = run_sweep(read_sweep(write(tmp_path, text)), tmp_path)

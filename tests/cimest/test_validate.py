@@ -51,7 +51,7 @@ def test_groups(rows):
 def test_the_whole_step_under_the_reports_accounting(rows, report):
     """Efficiency within 15 % of the printed 2.12 and 2.23 TOPS/W, forward and backward within 25 %, without DRAM.
 
-    The weight gradient is near at both nodes, with bit lines precharged and cells drawing as in the reference.
+    So is the weight gradient, with bit lines precharged, cells drawing and shift-adders charged as in the reference.
     """
     group = f"neurosim phases, {report}"
     whole = named(rows, group, "efficiency, naive, system")
@@ -59,7 +59,7 @@ def test_the_whole_step_under_the_reports_accounting(rows, report):
     assert whole.holds
     assert all(named(rows, group, f"{name} without DRAM").holds for name in ("forward", "backward"))
     gradient = named(rows, group, "weight_gradient without DRAM")
-    assert 0.7 < gradient.ours / gradient.reference < 1
+    assert gradient.holds
     assert "gradient conversion" in gradient.note
 
 
@@ -169,7 +169,7 @@ def test_two_prices_explain_the_writes():
 
 def test_json(rows, capsys):
     assert main(["validate", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = [row for row in json.loads(capsys.readouterr().out) if not row["group"].startswith("silicon")]
     assert len(shown) == len(rows)
     for row in shown:
         assert list(row) == ["group", "name", "ours", "reference", "ratio", "holds", "note"]
@@ -192,6 +192,6 @@ def test_unknown_option(capsys):
 def test_the_scaling_figure_shows_every_node_and_circuit(tmp_path):
     assert main(["validate", "--json", "--out", str(tmp_path)]) == 0
     drawn = (tmp_path / "scaling.svg").read_text()
-    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".png", ".pdf"}
+    assert {path.suffix for path in tmp_path.glob("scaling.*")} == {".svg", ".png", ".pdf"}
     for text in ("Energy, LSTP", "Leakage, HP", "inverter", "wire 1 mm", "Node (nm)", "fJ", "µm²"):
         assert text in drawn

@@ -32,6 +32,9 @@ from tests.cimest.test_run import LENET
 from tests.cimest.test_schedule import BATCH, counts, tiny
 from tests.cimest.test_sweep import write
 
+LATE = {"gradient": {"early": False}}
+"""All gradients wait for the batch."""
+
 WORD = 256
 """Bits of a word of the global buffer."""
 
@@ -44,10 +47,17 @@ def design_of(exp, network):
 def test_no_image_passes_a_batch_normalisation_alone():
     """Image by image, the layers up to the normalisation behind `a` keep the whole batch, those behind it one image."""
     design = design_of(tiny(dataflow={"loop_order": "image_outer"}), RESIDUAL)
-    assert [design.images_kept(placement) for placement in design.plan.placements] == [BATCH, BATCH, 1, 1]
+    assert [design.images_waiting(placement, design.waits(placement)) for placement in design.plan.placements] == [
+        BATCH,
+        BATCH,
+        1,
+        1,
+    ]
     by_place = [replace(layer, kind="layer") if isinstance(layer, Normalise) else layer for layer in RESIDUAL.layers]
     design = design_of(tiny(dataflow={"loop_order": "image_outer"}), replace(RESIDUAL, layers=tuple(by_place)))
-    assert [design.images_kept(placement) for placement in design.plan.placements] == [1] * 4
+    assert [design.images_waiting(placement, design.waits(placement)) for placement in design.plan.placements] == [
+        1
+    ] * 4
 
 
 def test_a_pipeline_is_refused_where_batches_are_normalised():
@@ -63,7 +73,7 @@ def test_what_a_batch_normalisation_waits_for_goes_out_and_comes_back_by_hand():
     one, signs = 48 * 8, 48
     # Inputs and errors of all four layers, what is normalised, and the signs of three rectifiers.
     kept = (32 * 8 + one) + (one + one + one) + (one + one) + (one + 5 * 8) + 3 * signs
-    result = price_network(RESIDUAL, global_buffer={"size": kept * 10 / 2})
+    result = price_network(RESIDUAL, LATE, global_buffer={"size": kept * 10 / 2})
     half = {(p, v): 2 * sum(row.count for row in result.actions if (row.part, row.action, row.pass_) == ("dram", v, p))
             for p in ("forward", "backward") for v in ("read", "write")}  # fmt: skip
     # Forward: inputs of a, b and fc, what is normalised, signs; the sample is read whole.
@@ -75,14 +85,14 @@ def test_what_a_batch_normalisation_waits_for_goes_out_and_comes_back_by_hand():
     assert half["backward", "read"] == pytest.approx(2 * (one + one + signs) + signs)
 
 
-@pytest.mark.parametrize("order", [{"loop_order": "image_outer"}, {"loop_order": "split", "image_layers": 1}, {}])
+@pytest.mark.parametrize("order", [{"loop_order": "image_outer"}, {"loop_order": "split", "image_layers": 1}, LATE])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_all_that_leaves_for_dram_comes_back(order, share):
     """But for the sample: it lies there, is read by the forward pass, and again as far as the buffer lost it."""
     layers = (*TINY.layers[:3], Conv("b", (3, 2, 2), 4, kernel=1), relu("r", (4, 2, 2)), linear("fc", 16, 5))
     network = Network("n", layers)
     whole = design_of(tiny(dataflow=order), network)
-    kept = sum(whole.kept_bits(p) * float(whole.images_kept(p)) for p in whole.plan.placements)
+    kept = sum(whole.kept_bits(p) * float(whole.images_waiting(p, whole.waits(p))) for p in whole.plan.placements)
     exp = tiny(dataflow=order, chip={"global_buffer": {"size": kept * share, "word_bits": 8}})
     design, actions = design_of(exp, network), counts(exp, network)
     sample = 32 * 8 * (1 + design.spill(design.plan.placements[0]))

@@ -16,6 +16,7 @@ from hwlib.technology import load_technology
 
 TECH = load_technology("65nm")
 CELLS = {"active_rows": 128, "stored_ones": 0.5, "columns": 64}
+BITS = {**CELLS, "used_rows": 256}
 
 
 def voltage_array(**changes):
@@ -40,9 +41,9 @@ def test_stray_capacitance_holds_the_column_back():
 @pytest.mark.parametrize(
     ("component", "action", "arguments"),
     [
-        (CapacitorSramArray(256, 64), "read", CELLS),
+        (CapacitorSramArray(256, 64), "read", BITS),
         (C2cSramArray(256, 64, 8, 2), "read", CELLS),
-        (DigitalSramArray(256, 64, 4), "read", CELLS),
+        (DigitalSramArray(256, 64, 4), "read", BITS),
         (ChargeSarAdc(8), "convert", {}),
         (NearMemoryDatapath(8, 4, 4), "finish", {}),
     ],
@@ -57,8 +58,8 @@ def test_energy_goes_with_the_square_of_the_supply(component, action, arguments)
 def test_xnor_drives_every_row_and_and_the_ones_only():
     """With half of the bits one and half of the cells: xnor raises a line of all rows, `and` of half of them."""
     xnor, and_ = (CapacitorSramArray(256, 64, operation=name) for name in ("xnor", "and"))
-    none = {**CELLS, "active_rows": 0}
-    assert xnor.read(TECH, **CELLS).energy > 1.5 * and_.read(TECH, **CELLS).energy
+    none = {**BITS, "active_rows": 0}
+    assert xnor.read(TECH, **BITS).energy > 1.5 * and_.read(TECH, **BITS).energy
     assert xnor.read(TECH, **none).energy > 50 * and_.read(TECH, **none).energy  # the resets of columns are left
     with pytest.raises(ValueError, match="operation is 'or'"):
         CapacitorSramArray(2, 2, operation="or")
@@ -67,8 +68,33 @@ def test_xnor_drives_every_row_and_and_the_ones_only():
 def test_columns_of_an_array_that_are_not_used_take_nothing():
     """Half of the columns, half of the energy: lines are charged along those in use."""
     for array in (CapacitorSramArray(256, 64), C2cSramArray(256, 64), DigitalSramArray(256, 64)):
-        whole, half = (array.read(TECH, **{**CELLS, "columns": n}).energy for n in (64, 32))
+        read = CELLS if isinstance(array, C2cSramArray) else BITS
+        whole, half = (array.read(TECH, **{**read, "columns": n}).energy for n in (64, 32))
         assert half == pytest.approx(whole / 2, rel=1e-9)
+
+
+def test_rows_without_an_input_drive_nothing():
+    """By hand for xnor: zeros on 64 and on 32 of 256 rows raise a line and, where the cell stores a zero, a node of
+    each; beyond that, no row adds charge but by what floats: h C (1 - h C / total) of h = 32 and 16 nodes. Cells of
+    other rows load the column still."""
+    array = CapacitorSramArray(256, 64)
+    read = {"active_rows": 0, "stored_ones": 0.5, "columns": 64}
+    found = array.read(TECH, **read, used_rows=64).energy - array.read(TECH, **read, used_rows=32).energy
+    total = 256 * array.capacitance + array.column_capacitance(TECH)
+    floating = array.capacitance * (32 - 16 - (32**2 - 16**2) * array.capacitance / total)
+    charged = 32 * array.input_line_capacitance(TECH) + 64 * (16 * array.node_capacitance(TECH) + floating)
+    assert found == pytest.approx(charged * TECH.vdd**2, rel=1e-9)
+
+
+def test_a_digital_array_toggles_in_the_rows_in_use_only():
+    """Half of the rows, of which as large a share is one: half of all that toggles. As few ones spread over all rows
+    toggle more, since 2 p (1 - p) is concave."""
+    array = DigitalSramArray(256, 64, 4)
+    whole = array.read(TECH, **BITS).energy
+    assert array.read(TECH, **{**BITS, "active_rows": 64, "used_rows": 128}).energy == pytest.approx(
+        whole / 2, rel=1e-9
+    )
+    assert array.read(TECH, **{**BITS, "active_rows": 64}).energy > 1.1 * whole / 2
 
 
 def test_words_that_wait_take_area_and_no_energy_but_that_of_longer_wires():
@@ -82,7 +108,7 @@ def test_a_digital_column_is_as_wide_as_its_sum_and_costs_nothing_without_produc
     """256 words of 4 bits: 12 bits. Products that never change switch nothing."""
     array = DigitalSramArray(256, 64, 4)
     assert array.sum_bits == 12
-    assert array.read(TECH, **{**CELLS, "active_rows": 0}).energy == 0.0
+    assert array.read(TECH, **{**BITS, "active_rows": 0}).energy == 0.0
 
 
 def test_the_converters_bank_and_its_limit_by_noise():

@@ -78,7 +78,8 @@ EXAMPLES = {
         ANALOG,
     ),
     "capacitor_sram_array": example(
-        {"rows": 256, "columns": 64}, {"read": {"active_rows": 128, "stored_ones": 0.5, "columns": 64}}
+        {"rows": 256, "columns": 64},
+        {"read": {"active_rows": 128, "used_rows": 256, "stored_ones": 0.5, "columns": 64}},
     ),
     "cco_adc": example({"bits": 8}, {"hold": {"current": 1e-4, "voltage": 0.2, "time": 1e-7}}, zero={"hold.latency"}),
     "charge_decrement_adc": example({"bits": 8}),
@@ -98,7 +99,7 @@ EXAMPLES = {
     ),
     "digital_sram_array": example(
         {"rows": 64, "columns": 16, "bits": 4, "stored_words": 2},
-        {"read": {"active_rows": 32, "stored_ones": 0.5, "columns": 16}},
+        {"read": {"active_rows": 32, "used_rows": 64, "stored_ones": 0.5, "columns": 16}},
     ),
     "digital_comparator": example({"bits": 8}),
     "dram": example({"kind": "hbm2"}, zero={"area", "leakage"}),
