@@ -94,8 +94,11 @@ class ChargeDecrementAdc(Assembly):
 
     def area(self, tech: Technology) -> Real:
         """Of capacitors and parts. [m²]"""
-        capacitors = (1 + INTEGRATION_RATIO) * self.sampling_capacitance(tech)
-        return super().area(tech) + capacitors / CAPACITANCE_DENSITY
+        return super().area(tech) + self.capacitor_area(tech)
+
+    def capacitor_area(self, tech: Technology) -> Real:
+        """[m²]"""
+        return (1 + INTEGRATION_RATIO) * self.sampling_capacitance(tech) / CAPACITANCE_DENSITY
 
     def _switched(self, tech: Technology) -> Real:
         """Of an integration or a step: half of the switches with their drivers, and the sampling capacitor. [J]"""

@@ -72,7 +72,11 @@ class ChargeSarAdc(Assembly):
 
     def area(self, tech: Technology) -> Real:
         """Of capacitors and parts. [m²]"""
-        return super().area(tech) + self._units * self.unit_capacitance(tech) / CAPACITANCE_DENSITY
+        return super().area(tech) + self.capacitor_area(tech)
+
+    def capacitor_area(self, tech: Technology) -> Real:
+        """[m²]"""
+        return self._units * self.unit_capacitance(tech) / CAPACITANCE_DENSITY
 
     def comparison(self, tech: Technology) -> Cost:
         """One decision: nodes as large as noise asks for, and those of a latch, which regenerates through `bits`."""

@@ -106,8 +106,9 @@ def test_neutral_changes_have_the_same_key_and_others_have_not(tmp_path):
 
 def test_what_is_neutral_under_a_condition_trains_alike(tmp_path):
     """Choices of the schedule, and who shares a converter while all converters are alike: equal to the bit."""
-    assert set(NEUTRAL_CHOICES) == {"accumulate", "activations", "overlap"}
+    assert set(NEUTRAL_CHOICES) == {"accumulate", "activations", "overlap", "early", "room"}
     changes = {"dataflow.overlap": "false", "dataflow.activations": "dram", "dataflow.gradient.accumulate": "dram"}
+    changes |= {"dataflow.gradient.early": "false", "dataflow.gradient.room": "own"}
     shared = {"chip.adc.columns_per_adc": 4, "chip.backward_adc.columns_per_adc": 2}
     shared |= {"chip.weight_gradient.columns": 64, "chip.weight_gradient.columns_per_adc": 4}
     assert set(shared) == set(WHILE_ZERO)
