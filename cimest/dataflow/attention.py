@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from cimest.dataflow.matrix import move
 from cimest.mapping.digital import attention_blocks, attention_edge
 from cimest.network import Attention
 from hwlib.component import Real
+from hwlib.components.buffers import SramBuffer
 
 SOFTMAX_BACKWARD = 2
 """Multiply-accumulates of each error through a softmax (counted): its share of the row's sum, and times the weight."""
@@ -117,7 +119,7 @@ def _multiplied(design: Design, name: str, pass_: str, layer: Attention, product
     results = shown * layer.heads * product.rows * product.columns * _result_bits(design, pass_)
     yield from move(design, name, pass_, "global_buffer", "read", fetched)
     yield from move(design, name, pass_, "attention_interconnect", "transfer", fetched + results)
-    words = fetched / design.parts["attention_buffer"].component.word  # type: ignore[attr-defined]
+    words = fetched / cast(SramBuffer, design.parts["attention_buffer"].component).word
     yield Action(name, pass_, "attention_buffer", "write", words, words, pipelined=True, transfer=True)
 
 

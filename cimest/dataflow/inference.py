@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
+from typing import cast
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from cimest.mapping.floorplan import Placement
 from cimest.mapping.inference import result_bits, shares_converters, weight_slices
 from cimest.network import Lstm, Normalise
 from hwlib.component import Real
+from hwlib.components.analog_array import AnalogArray
 
 PASS = "forward"
 
@@ -168,7 +170,7 @@ def _driven(
     yield Action(name, PASS, "input_register", "store", vectors / groups * lines, in_time / groups)
     yield Action(name, PASS, "input_register", "select", reads * lines)
     if kind == "weighted_pulses":
-        word_lines = {"lines_driven": design.parts["array"].component.all_rows}  # type: ignore[attr-defined]
+        word_lines = {"lines_driven": cast(AnalogArray, design.parts["array"].component).all_rows}
         yield Action(name, PASS, "wordline_driver", "pulse", reads, 0.0, word_lines)
         pairs = {"active_lines": 2 * active}
         yield Action(name, PASS, "input_driver", "drive", reads, in_time * cycles, pairs)
@@ -215,7 +217,7 @@ def _read(
     conducting = design.sense_time("adc")
     if chip.inference.inputs == "pulse_width":  # half of the longest pulse, the mean of those that are not zero
         conducting = 2.0**chip.input_bits / chip.clock / 2
-        volt, pair = chip.device.read_voltage, design.parts["array"].component.cells_per_weight  # type: ignore[attr-defined]
+        volt, pair = chip.device.read_voltage, cast(AnalogArray, design.parts["array"].component).cells_per_weight
         held = {"current": active * pair * devices["mean_conductance"] * volt, "voltage": volt, "time": conducting}
         yield Action(name, PASS, "adc", "hold", reads * columns, 0.0, held)
     sense = {"sense_time": conducting}

@@ -34,7 +34,10 @@ def trainings(folder: Path, repeats: int, jobs: int, console: Console, what: str
 
     with Progress(console=console) as bar:
         task = bar.add_task(what)
-        count = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+
+        def count(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
         yield Trainings(Accuracy(repeats=repeats), folder, make(jobs, None), progress=count)
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cimest.explore import figures, tradeoffs
 from cimest.explore.store import read
 from cimest.report.figures import save, style
 from cimest.report.headline import number
 from cimest.report.page import inline
+from cimest.report.templating import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,20 +97,13 @@ def write_report(folder: Path) -> Path:
     frame, summary = read(folder)
     drawn = draw(frame, summary)
     save_all(drawn, folder / "figures")
-    environment = Environment(
-        loader=PackageLoader("cimest.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     names = [*summary["axes"], *summary["objectives"]]
     best = frame[frame["front"].astype(bool)]
     first, better = next(iter(summary["objectives"].items()))
     best = best.sort_values(first, ascending=better == "min").head(ROWS)
     captions = {name: caption for name, (_, caption) in DRAWERS.items()}
     captions["pareto_density"] = captions["pareto"]
-    page = environment.get_template("sweep.html").render(
+    page = template("sweep.html").render(
         summary=summary,
         figures=[
             (name, inline(name, (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")), captions[name])

@@ -81,7 +81,7 @@ class SampleChain:
         count, updates = len(order), [array.rule_update for array in self.arrays]
         begun = [array.begin(state) for array, state in zip(self.arrays, states, strict=True)]
         gains = [np.broadcast_to(rule.gain(tile.shape, device, rates), count) for tile in self.tiles]
-        speeds = np.broadcast_to(rule.speed(rates), count)  # type: ignore[arg-type]
+        speeds = np.broadcast_to(np.asarray(rule.speed(rates)), count)
         stats = np.zeros((len(self.tiles), 2, 3), dtype=np.int64)
         loss, correct = sample_chain.train(
             self.images, self.labels, order, tuple(one.tile for one in begun), self.row_edges, self.column_edges,

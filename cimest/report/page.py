@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cimest.config.document import Entry, read_text, write_text
 from cimest.report.groups import label
 from cimest.report.headline import accuracy, cost, count, duration, efficiency, lifetime, number, share, title
 from cimest.report.tables import passes_of, total_energy
+from cimest.report.templating import template
 from hwlib.provenance import source
 from hwlib.units import pretty
 
@@ -62,17 +62,10 @@ def report_html(result: dict[str, Any], dataset: Dataset, drawings: dict[str, st
     drawings : dict
         Name of each figure to its SVG.
     """
-    environment = Environment(
-        loader=PackageLoader("cimest.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     name, facts = title(result)
     merits = {merit.name: merit for merit in cost(result)}
     first = [merits.pop(key) for key in ("Energy per sample", "Latency per sample", "Area")]
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         title=name,
         facts=facts,
         device=result["experiment"]["chip"]["device"],

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cimest.config.calibration import Calibration
 from cimest.estimate.calibration import CONTROL, FAMILIES, Factors
@@ -15,6 +14,7 @@ from cimest.report.figures import DOUBLE, MM, save, style
 from cimest.report.groups import label
 from cimest.report.headline import number
 from cimest.report.page import inline
+from cimest.report.templating import template
 from cimest.validate.silicon import HOLDS, UNITS, Compared, Silicon
 from cimest.validate.silicon_chips import published
 from cimest.validate.silicon_fit import ALIKE, NAMES, RIDGE, TOTAL
@@ -96,15 +96,8 @@ def _panel(
 
 def page(study: Silicon, drawing: str) -> str:
     """The page as one HTML file; `drawing` is the figure as SVG."""
-    environment = Environment(
-        loader=PackageLoader("cimest.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     chips = published()["chips"]
-    return environment.get_template("silicon.html").render(
+    return template("silicon.html").render(
         figure=inline("beside", drawing),
         summary=study.summary(),
         holds=HOLDS,

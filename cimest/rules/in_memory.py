@@ -152,8 +152,8 @@ class InMemory(Rule):
         """
         return 4 if signed or self.chopped else 2
 
-    def speed(self, learning_rate: float) -> float:
-        """What the plan's rate is multiplied by."""
+    def speed(self, learning_rate: Real) -> Real:
+        """What the plan's rate is multiplied by; one number, or one for each sample."""
         return learning_rate * self.pace
 
     def init(self, shape: tuple[int, int]) -> State:

@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: CPU time of 
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -91,9 +92,9 @@ def speed(moments: Moments) -> Iterator[str]:
         strategy = Strategy.by_rule(
             encoding, evaluator.population.weights, rule if rule in RULES else RULES[0], moments
         )
-        exact = cpu(lambda: evaluator.of(encoding, strategy.conductances), 200)  # noqa: B023
-        quick = cpu(lambda: sampled(strategy, moments, weights, generated(rng)), 3)  # noqa: B023
-        ours = cpu(lambda: sampled(strategy, moments, weights, addressed(0, 0, 0)), 3)  # noqa: B023
+        exact = cpu(partial(evaluator.of, encoding, strategy.conductances), 200)
+        quick = cpu(partial(sampled, strategy, moments, weights, generated(rng)), 3)
+        ours = cpu(partial(sampled, strategy, moments, weights, addressed(0, 0, 0)), 3)
         yield (
             f"  {rule:13} {1e6 * exact:3.0f} us; {1e3 * quick:5.1f} ms, x {quick / exact:.0f}; "
             f"{1e3 * ours:5.1f} ms, x {ours / exact:.0f}"

@@ -391,5 +391,6 @@ def test_cells_at_ends_of_their_own_are_all_counted():
 def test_a_device_that_does_not_move_in_the_middle_is_refused():
     still = {"law": "piecewise_step", "nodes_up": (1.0, 0.0, 0.0), "nodes_down": (0.0, 0.0, 1.0)}
     chip = Chip(device=load_device("rram", {"update": still, "states": 20}))
+    tile = AnalogTile(linear("fc", 4, 4), chip, 0, 0, 0.5, True, 32)
     with pytest.raises(ValueError, match="pulses do not move a cell that is in the middle of its range"):
-        AnalogTile(linear("fc", 4, 4), chip, 0, 0, 0.5, True, 32).pulses_per_weight  # noqa: B018
+        assert tile.pulses_per_weight
