@@ -50,6 +50,28 @@ def column_sums(matrix: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def _loads(matrix, piece, first, last, result):
+    """Largest sum of magnitudes down a column of pieces first to last."""
+    sums = np.empty(matrix.shape[1], np.int32)
+    for number in range(first, last):
+        sums[:] = 0
+        for row in range(number * piece, min((number + 1) * piece, matrix.shape[0])):
+            for column in range(matrix.shape[1]):
+                sums[column] += abs(np.int32(matrix[row, column]))
+        result[number] = sums.max()
+
+
+def loads(matrix: np.ndarray, piece: int) -> np.ndarray:
+    """Largest sum of magnitudes down a column, of every `piece` rows; for whole numbers of 8 bits."""
+    result = np.empty(-(-len(matrix) // piece), np.int64)
+    shared(
+        lambda first, last: _loads(matrix, piece, first, last, result),
+        len(result), -(-GRAIN // (piece * matrix.shape[1])),
+    )  # fmt: skip
+    return result
+
+
+@compiled
 def _squares(values, first, last, sums):
     """Sums of the squares of blocks first to last."""
     lanes = np.empty(LANES, np.float32)

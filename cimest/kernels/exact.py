@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.kernels.digital import add, centre, column_sums
+from cimest.kernels.blas import add_product
+from cimest.kernels.digital import add, centre, column_sums, loads
 from cimest.kernels.threads import shared, single_blas
 
 PIECE = 512
-"""Vectors of a call of BLAS: enough for its full speed, and few enough that products of 8-bit numbers, at most
-255 · 127, sum to less than 2^24."""
+"""Vectors of a call of BLAS, at least: enough for its full speed."""
+
+DEPTH = 256
+"""Vectors that are added to a gradient in one call of BLAS: few enough to stay close to the processor."""
+
+WHOLE = 1 << 24
+"""Single precision adds whole numbers exactly while the sum of their magnitudes stays below this."""
 
 STRIP = 1 << 20
 """Entries of a gradient that are summed together: few enough to stay close to the processor."""
@@ -41,28 +47,46 @@ def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return y
 
 
+def runs(x: np.ndarray, errors: np.ndarray) -> list[range]:
+    """First vectors of the pieces of a gradient's sum, in runs that single precision sums exactly."""
+    largest, load = 127 if x.dtype == np.int8 else 255, 0
+    found: list[list[int]] = [[]]
+    for start, piece in zip(range(0, len(x), DEPTH), loads(errors, DEPTH) * largest, strict=True):
+        if load + piece >= WHOLE:
+            found.append([])
+            load = 0
+        found[-1].append(start)
+        load += piece
+    return [range(run[0], run[-1] + 1, DEPTH) for run in found]
+
+
 def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
-    """See `reference.centred_gradient`; equal: single precision holds the sums of a piece, and double those of all."""
+    """See `reference.centred_gradient`; equal: single precision holds the sums of a run, and double those of all."""
     single_blas()
     gradient = np.empty((x.shape[1], errors.shape[1]), dtype=np.float32)
     means, sums = column_sums(x) / len(x), column_sums(errors)
-    strip = even(len(means), max(1, STRIP // len(sums)))
+    strip, exact = even(len(means), max(1, STRIP // len(sums))), runs(x, errors)
 
     def work(first: int, last: int) -> None:
         rows = min(strip, last - first)
-        stored, streamed = np.empty((PIECE, rows), np.float32), np.empty((PIECE, len(sums)), np.float32)
-        product, total = np.empty((rows, len(sums)), np.float32), np.zeros((rows, len(sums)))
+        stored, streamed = np.empty(DEPTH * rows, np.float32), np.empty((DEPTH, len(sums)), np.float32)
+        product = np.empty((rows, len(sums)), np.float32)
+        total = np.empty((rows if len(exact) > 1 else 0, len(sums)))
         for row in range(first, last, strip):
             lines = slice(row, min(row + strip, last))
             count = lines.stop - row
-            for start in range(0, len(x), PIECE):
-                vectors = min(PIECE, len(x) - start)
-                np.copyto(stored[:vectors, :count], x[start : start + vectors, lines])
-                np.copyto(streamed[:vectors], errors[start : start + vectors])
-                np.matmul(stored[:vectors, :count].T, streamed[:vectors], out=product[:count])
-                if len(x) > PIECE:
-                    add(total, product, start == 0)
-            centre(total[:count] if len(x) > PIECE else product[:count], means[lines], sums, scale, gradient[lines])
+            for number, run in enumerate(exact):
+                product[:count] = 0
+                for start in run:
+                    part = slice(start, min(start + DEPTH, len(x)))
+                    vectors = part.stop - start
+                    given = stored[: vectors * count].reshape(vectors, count)
+                    np.copyto(given, x[part, lines])
+                    np.copyto(streamed[:vectors], errors[part])
+                    add_product(given, streamed[:vectors], product[:count])
+                if len(exact) > 1:
+                    add(total, product, number == 0)
+            centre((total if len(exact) > 1 else product)[:count], means[lines], sums, scale, gradient[lines])
 
     shared(work, x.shape[1])
     return gradient

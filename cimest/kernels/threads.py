@@ -33,6 +33,7 @@ def single_blas() -> None:
 
     How BLAS splits a product among threads of its own would change its sums.
     """
+    import scipy.linalg  # noqa: F401  brings a BLAS of its own
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")
