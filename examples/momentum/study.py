@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -24,8 +25,11 @@ from cimest.config import Experiment, load
 from cimest.explore import rates
 from cimest.explore.figures import figure_of, scale_log
 from cimest.explore.trainings import Trainings
-from cimest.report.figures import DOUBLE, STYLE
+from cimest.report.figures import DOUBLE, INK, STYLE
 from cimest.run import price_experiment, training_samples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 HERE = Path(__file__).parent
 HELD_OUT = 5000
@@ -57,6 +61,9 @@ CONVERTERS = {
     **{f"backward {bits} bits": (f"chip.backward_adc={{kind: sar, bits: {bits}}}",) for bits in (6, 5, 4)},
 }
 """Changes to the converters, which are exact in the experiment file."""
+
+COLOURS = dict(zip(RULES, ("#999999", "#0072B2", "#56B4E9", "#CC79A7", "#D55E00", "#009E73"), strict=True))
+MARKS = dict(zip(DEVICES, "osD^v<>", strict=True))
 
 PUBLISHED = "momentum, max, nearest"
 RATES = (0.002, 0.0032, 0.005, 0.008, 0.0125, 0.02, 0.03, 0.05, 0.08)
@@ -165,28 +172,65 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
 
 
 def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
-    """Accuracy against energy of the training: a colour for each rule, a mark for each device."""
-    colours = dict(zip(RULES, ("#999999", "#0072B2", "#F0E442", "#56B4E9", "#D55E00", "#009E73"), strict=True))
-    marks = dict(zip(DEVICES, "osD^v<>", strict=True))
-    drawing, ((axes,),) = figure_of(DOUBLE, 0.6 * DOUBLE)
-    for cell, one in outcomes.items():
-        if cell.converter != "exact":
-            continue
-        look = {
-            "color": colours[cell.rule],
-            "markerfacecolor": "none" if cell.device == "ideal" else colours[cell.rule],
-        }
-        axes.errorbar(1e3 * one.energy, one.accuracy, np.nan_to_num(one.deviation), fmt=marks[cell.device], **look)
-    for name in {cell.rule: None for cell in outcomes}:
-        axes.plot([], [], "s", color=colours[name], label=name)
-    for name in {cell.device: None for cell in outcomes}:
-        axes.plot([], [], marks[name], color="black", markerfacecolor="none", label=name)
-    axes.set(xlabel="energy of the training, with DRAM (mJ)", ylabel="test accuracy (%)")
-    scale_log(axes, "x")
-    axes.grid(True)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    """Accuracy against energy of the training, and, if converters were compared, against their bits in each pass."""
+    several = len({cell.converter for cell in outcomes}) > 1
+    drawing, (panels,) = figure_of(DOUBLE, (0.4 if several else 0.55) * DOUBLE, columns=1 + several, sharey=True)
+    by_energy(outcomes, panels[0])
+    if several:
+        by_bits(outcomes, panels[1])
+    for axes in panels:
+        axes.grid(True)
+    panels[0].set_ylabel("test accuracy (%)")
+    shares = {cell.rule: one.share for cell, one in outcomes.items() if cell.converter == "exact"}
+    for name, share in shares.items():
+        panels[-1].plot([], [], "s", color=COLOURS[name], label=f"{name}, {share:.0f} % of the energy")
+    for name in dict.fromkeys(cell.device for cell in outcomes):
+        panels[-1].plot([], [], MARKS[name], color=INK, markerfacecolor="none", label=name)
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     for ending in ("svg", "png"):
         drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
+
+
+def look(cell: Cell) -> dict[str, str]:
+    """A colour for each rule, a mark for each device, which is filled if the device is not ideal."""
+    colour = COLOURS[cell.rule]
+    return {
+        "color": colour,
+        "marker": MARKS[cell.device],
+        "markerfacecolor": "none" if cell.device == "ideal" else colour,
+    }
+
+
+def by_energy(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
+    """Accuracy against the energy of the whole training, with exact converters."""
+    for cell, one in outcomes.items():
+        if cell.converter == "exact":
+            axes.errorbar(1e3 * one.energy, one.accuracy, np.nan_to_num(one.deviation), ls="", **look(cell))
+    axes.set_xlabel("energy of the training, with DRAM (mJ)")
+    scale_log(axes, "x")
+
+
+def by_bits(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
+    """Accuracy against the bits of the converter of one pass, that of the other being exact."""
+    numbers = {name: int(name.split()[1]) if name != "exact" else 8 for name in CONVERTERS}
+    for device, rule in dict.fromkeys((cell.device, cell.rule) for cell in outcomes):
+        for way, line in (("forward", "-"), ("backward", ":")):
+            places = {
+                numbers[cell.converter]: one
+                for cell, one in outcomes.items()
+                if (cell.device, cell.rule) == (device, rule) and cell.converter.split()[0] in ("exact", way)
+            }
+            bits = sorted(places)
+            accuracies = [places[bit].accuracy for bit in bits]
+            axes.errorbar(
+                bits, accuracies, [np.nan_to_num(places[bit].deviation) for bit in bits], ls=line,
+                **look(Cell(device, rule)),
+            )  # fmt: skip
+    axes.plot([], [], "-", color=INK, label="bits of the forward pass")
+    axes.plot([], [], ":", color=INK, label="bits of the backward pass")
+    ticks = sorted(set(numbers.values()))
+    axes.set_xticks(ticks, [f"{bit}" if bit < 8 else "exact" for bit in ticks])
+    axes.set_xlabel("bits of the converter")
 
 
 @click.command(help=__doc__)
