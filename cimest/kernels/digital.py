@@ -220,6 +220,57 @@ def unpool(error: np.ndarray, maps: np.ndarray, largest: np.ndarray, window: int
 
 
 @compiled
+def _largest(matrix, first, last, result):
+    for row in range(first, last):
+        largest = np.int32(0)
+        for column in range(matrix.shape[1]):
+            largest = max(largest, abs(np.int32(matrix[row, column])))
+        result[row] = np.float32(largest)
+
+
+def largest(matrix: np.ndarray) -> np.ndarray:
+    """Largest magnitude in each row of whole numbers of 8 bits; single precision."""
+    matrix, result = np.ascontiguousarray(matrix), np.empty(len(matrix), dtype=np.float32)
+    shared(lambda first, last: _largest(matrix, first, last, result), len(matrix), rows_for(matrix))
+    return result
+
+
+@compiled
+def _scale_rows(matrix, factors, first, last, result):
+    for row in range(first, last):
+        for column in range(matrix.shape[1]):
+            result[row, column] = np.float32(matrix[row, column]) * factors[row]
+
+
+def scale_rows(matrix: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Rows times a factor each, in single precision."""
+    matrix, result = np.ascontiguousarray(matrix), np.empty(matrix.shape, dtype=np.float32)
+    shared(lambda first, last: _scale_rows(matrix, factors, first, last, result), len(matrix), rows_for(matrix))
+    return result
+
+
+@compiled
+def _reaching(matrix, size, first, last, result):
+    for row in range(first, last):
+        count = np.int32(0)
+        for column in range(matrix.shape[1]):
+            count += np.int32(abs(matrix[row, column]) >= size)
+        result[row] = count
+
+
+def reaching(matrix: np.ndarray, size: float) -> np.ndarray:
+    """How many numbers of each row of single precision are at least so large, whatever their sign."""
+    result = np.empty(len(matrix), dtype=np.int64)
+    shared(lambda first, last: _reaching(matrix, np.float32(size), first, last, result), len(matrix), rows_for(matrix))
+    return result
+
+
+def rows_for(matrix: np.ndarray) -> int:
+    """Rows that are worth a thread."""
+    return -(-GRAIN // max(matrix.shape[1], 1))
+
+
+@compiled
 def _transpose(matrix, first, last, result):
     """Rows first to last of the result, block by block, so that lines that were fetched are used whole."""
     rows = matrix.shape[0]

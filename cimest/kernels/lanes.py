@@ -302,6 +302,28 @@ def fused(context, a, b, c):
 
 
 @intrinsic
+def dotted(context, sums, a, b):
+    """sums + a · b over pairs of neighbours, in the type of the sums."""
+
+    def generate(context, builder, signature, arguments):
+        wide = ir.VectorType(_scalar(sums.dtype), a.count)
+        factors = [
+            getattr(builder, _conversion(kind.dtype, sums.dtype))(factor, wide)
+            for kind, factor in zip((a, b), arguments[1:], strict=True)
+        ]
+        product, none = builder.mul(*factors), ir.Constant(wide, ir.Undefined)
+        even, odd = (
+            builder.shuffle_vector(
+                product, none, ir.Constant(ir.VectorType(_HALF, sums.count), list(range(first, a.count, 2)))
+            )
+            for first in (0, 1)
+        )
+        return builder.add(arguments[0], builder.add(even, odd))
+
+    return sums(sums, a, b), generate
+
+
+@intrinsic
 def reduced(context, values):
     """Sum of all lanes of whole numbers."""
 

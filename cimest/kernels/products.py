@@ -84,9 +84,7 @@ def bit_serial_mvm(x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Q
         and longest < 256
         and (line := stairs(longest, adc)) is not None
     ):
-        y, clipped = binary_mvm(x, weights, edges, line)
-        y *= np.float32(adc.step)
-        return y, clipped
+        return binary_mvm(x, weights, edges, line, adc.step)
     if weights.dtype == np.float32:
         strips = aligned((-(-columns // LANES), inputs, LANES), np.float32)
         spacing = grid_spacing(weights, longest)

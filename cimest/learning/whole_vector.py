@@ -11,6 +11,7 @@ import numpy as np
 from cimest.config.schema import Adc, Chip
 from cimest.config.schema import Periphery as Choice
 from cimest.kernels import backend
+from cimest.kernels.digital import largest, reaching, scale_rows
 from cimest.kernels.types import Address, Periphery, Quantiser
 from cimest.learning import converter
 from cimest.learning.periphery import full_range
@@ -52,8 +53,7 @@ def scales(x: np.ndarray, operand: Operand, choice: Choice) -> np.ndarray:
     """What stands for a full input in each vector: its own largest magnitude, or the largest word; single precision."""
     if choice.noise_management == "none":
         return np.full(len(x), largest_word(operand), dtype=np.float32)
-    largest = np.maximum(x.max(axis=1, initial=0), -x.min(axis=1, initial=0).astype(np.int16))
-    return np.maximum(largest, 1).astype(np.float32)
+    return np.maximum(largest(x), np.float32(1))
 
 
 def levels(x: np.ndarray, operand: Operand, choice: Choice) -> np.ndarray:
@@ -125,9 +125,9 @@ def product(
         some, out = x[start : start + together], y[start : start + together]
         full, left = scales(some, operand, choice), np.arange(len(some))
         for attempt in range(attempts):
-            driven = some[left] * (1 / full[left])[:, None]
-            sums, ended = _read(driven, weights, variance, edges, periphery, address)
-            out[left] = sums * full[left, None]
+            given, factors = (some, full) if attempt == 0 else (some[left], full[left])
+            sums, ended = _read(scale_rows(given, 1 / factors), weights, variance, edges, periphery, address)
+            out[left] = sums * factors[:, None]
             reads += len(left)
             last = attempt == attempts - 1
             clipped += int(ended.sum() if last else 0)
@@ -152,7 +152,6 @@ def _read(
         spread = 0.0 if variance is None else np.ascontiguousarray(variance[first:last], dtype=np.float32)
         part, _ = backend().noisy_mvm(driven[:, first:last], weights[first:last], spread, periphery, address())
         if np.isfinite(periphery.output_bound):
-            end = np.float32(periphery.output_bound - periphery.output_step / 2)
-            ended += np.count_nonzero(np.abs(part) >= end, axis=1)
+            ended += reaching(part, periphery.output_bound - periphery.output_step / 2)
         sums += part
     return sums, ended

@@ -191,6 +191,24 @@ def test_whole_states_equal_the_specification_bit_by_bit(vectors, rows, columns,
         assert count == clipped
 
 
+@pytest.mark.parametrize("bits", range(3, 9))
+@pytest.mark.parametrize("signed", [False, True])
+def test_binary_cells_in_blocks_of_any_length_equal_the_specification(signed, bits):
+    # Words of up to 64 and of up to 128 rows stay in registers, those of longer blocks in memory; from 256 rows on
+    # sums come from tables. A third of the inputs use three bits only, a third of the arrays are all ones
+    rng = np.random.default_rng(bits)
+    for length in range(1, 301):
+        rows = length + length // 3
+        x, _ = case(3, rows, 1, signed, seed=length)
+        x //= 32 if length % 3 == 0 else 1
+        w = (rng.random((rows, 37)) < (0.2, 0.5, 1.0)[length // 3 % 3]).astype(np.uint8)
+        edges, adc = np.unique([0, length, rows]), Quantiser(rng.uniform(1, 1 + length / 2**bits), 0, 2**bits - 1)
+        expected, clipped = reference.bit_serial_mvm(x, w, edges, adc)
+        y, count = compiled.bit_serial_mvm(x, w, edges, adc)
+        assert np.array_equal(y, expected), (length, adc)
+        assert count == clipped, (length, adc)
+
+
 def test_a_block_longer_than_short_places_in_its_table_equals_the_specification():
     # Tables of more than 8191 lines, four for each of 2048 rows, need places of 32 bits
     rng = np.random.default_rng(4)

@@ -27,6 +27,29 @@ def test_column_sums(kind, threads):
         assert np.array_equal(digital.column_sums(matrix), matrix.sum(axis=0, dtype=np.int64))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_rows_of_whole_numbers(kind, threads):
+    # Plain numpy on 20 000 rows, which are more than one thread's share; -128 has a magnitude that int8 cannot hold
+    matrix = np.random.default_rng(1).integers(np.iinfo(kind).min, np.iinfo(kind).max, (20_000, 7), kind, True)
+    matrix[0] = np.iinfo(kind).min
+    assert np.array_equal(digital.largest(matrix), np.abs(matrix.astype(int)).max(axis=1))
+    factors = np.random.default_rng(2).random(20_000, dtype=np.float32)
+    scaled = digital.scale_rows(matrix, factors)
+    assert np.array_equal(scaled, matrix.astype(np.float32) * factors[:, None])
+    assert np.array_equal(digital.reaching(scaled, 60.0), (np.abs(scaled) >= np.float32(60)).sum(axis=1))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("piece", [64, 20_000])
+def test_loads_of_pieces(kind, piece, threads):
+    # The largest of the columns' sums of magnitudes, piece by piece, the last one shorter; whole numbers, hence exact
+    matrix = np.random.default_rng(3).integers(-127 if kind is np.int8 else 0, 127, (20_030, 5)).astype(kind)
+    expected = [
+        np.abs(matrix[start : start + piece].astype(int)).sum(axis=0).max() for start in range(0, 20_030, piece)
+    ]
+    assert digital.loads(matrix, piece).tolist() == expected
+
+
 @pytest.mark.parametrize("size", [1, 15, 4096, 70_001])
 def test_mean_squares(size, threads):
     # 256 terms a lane in single precision: 256 roundings of 6e-8 at most
