@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cimest.kernels import backend, compiled, random, reference
+from cimest.kernels import _forget_stale, backend, compiled, random, reference
 from cimest.kernels.binary import stairs
 from cimest.kernels.digital import transposed
 from cimest.kernels.patches import col2im, im2col
@@ -522,3 +522,13 @@ def test_col2im_is_the_transpose_of_im2col(layer):
     a = rng.integers(-9, 9, (2, height, width, channels))
     b = rng.integers(-9, 9, (2 * layer.positions, layer.fan_in))
     assert np.vdot(im2col(a, layer), b) == np.vdot(a, col2im(b, layer))
+
+
+def test_machine_code_is_kept_until_a_source_changes(tmp_path):
+    source, code = tmp_path / "loops.py", tmp_path / "__pycache__" / "loops.f-1.nbi"
+    code.parent.mkdir()
+    for text, kept in (("one", False), ("one", True), ("two", False), ("two", True)):
+        source.write_text(text)
+        code.touch()
+        _forget_stale(tmp_path)
+        assert code.exists() == kept
