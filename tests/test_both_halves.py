@@ -8,7 +8,8 @@ from cimest.datasets import Data
 from cimest.learning import Trainer
 from cimest.mapping import stored_edges
 from cimest.network import Conv
-from cimest.run import price_experiment, shares_arrays
+from cimest.pricing import price_experiment
+from cimest.run import shares_arrays
 from tests.cimest.designs import experiment
 
 PARTS = {"forward": "adc", "backward": "backward_adc", "weight_gradient": "gradient_adc"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from cimest.kernels import random
 from cimest.kernels.elementary import compiled, directions, draw, squared_radius, uniforms
-from cimest.kernels.lanes import sqrt, store
+from cimest.kernels.lanes import ramp, sqrt, store
 from cimest.kernels.random import LANES
 from cimest.kernels.threads import shared
 from cimest.kernels.types import Address
@@ -19,7 +19,7 @@ GROUP = 2 * LANES
 @compiled
 def _fill(seed, key, step, gaussian, first, last, values):
     for group in range(first, last):
-        a, b = draw(seed, key, step, np.uint32(group * 16))
+        a, b = draw(seed, key, step, ramp(np.uint32(group * 16), LANES))
         if gaussian:
             radius = sqrt(squared_radius(a))
             along, across = directions(b)

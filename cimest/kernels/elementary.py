@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from cimest.kernels.lanes import convert, floor, fused, ramp, select, splat, total, view
+from cimest.kernels.lanes import convert, floor, fused, select, splat, total, view
 from cimest.kernels.random import COSINE, HALF_ROOT, LANES, LN2, LOGARITHM, PARITY, SINE, UNIT
 
 LOG2_E = np.float32(1 / np.log(2))
 GROWTH = tuple(np.float32(c) for c in (1.0, 0.5, 0.166665047, 0.0416663513, 0.00836915057, 0.00139411108))
 """(exp(x) - 1) / x for |x| <= ln(2) / 2: relative error 2e-8 (interpolation at Chebyshev's points)."""
+
+
+def _times(factor: float) -> tuple[np.float32, ...]:
+    """Coefficients of the logarithm, and ln(2) for an exponent that stays in its place, times a power of two."""
+    return tuple(np.float32(factor * coefficient) for coefficient in (*LOGARITHM, LN2 * np.float32(2.0**-23)))
+
+
+ONCE, MINUS_TWICE = _times(1), _times(-2)
+"""What `_logarithm` takes: scaling by a power of two rounds nothing, and here it costs nothing."""
+QUARTER, SIGN = np.uint32(1 << 30), np.uint32(1 << 31)
+"""A quarter and a half of a turn as a word; the latter is also the sign of a number."""
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 inlined = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
@@ -41,12 +52,10 @@ _R4, _R5, _R6, _R7 = (np.uint32(turn) for turn in (17, 29, 16, 24))
 
 
 @compiled
-def draw(k0, k1, step, first):
-    """Two words each for sixteen counters from `first` on; see `random.threefry2x32`."""
+def draw(k0, k1, step, counters):
+    """Two words for each counter; see `random.threefry2x32`."""
     k2 = np.uint32(k0 ^ k1 ^ np.uint32(PARITY))
-    x0 = splat(np.uint32(step + k0), LANES)
-    x1 = ramp(np.uint32(first + k1), LANES)
-    x0, x1 = _mixed(x0, x1, _R0, _R1, _R2, _R3)
+    x0, x1 = _mixed(np.uint32(step + k0), counters + k1, _R0, _R1, _R2, _R3)
     x0, x1 = x0 + k1, x1 + np.uint32(k2 + np.uint32(1))
     x0, x1 = _mixed(x0, x1, _R4, _R5, _R6, _R7)
     x0, x1 = x0 + k2, x1 + np.uint32(k0 + np.uint32(2))
@@ -66,53 +75,57 @@ def uniforms(words):
 
 @inlined
 def _horner(value, x, coefficient):
-    return fused(value, x, splat(coefficient, LANES))
+    return fused(value, x, coefficient)
 
 
 @compiled
 def squared_radius(word):
-    """Square of the radius of sixteen pairs of normal numbers, -2 ln(uniform): see `random.normal`."""
-    share = fused(convert(word, types.float32), splat(np.float32(2.0**-32), LANES), splat(np.float32(2.0**-33), LANES))
-    return logarithm(share) * np.float32(-2)
+    """Squares of the radii of pairs of normal numbers, -2 ln(uniform): see `random.normal`."""
+    share = fused(convert(word, types.float32), np.float32(2.0**-32), np.float32(2.0**-33))
+    return _logarithm(share, MINUS_TWICE)
 
 
 @inlined
 def logarithm(x):
     """Natural logarithm of positive numbers; at zero some -88."""
+    return _logarithm(x, ONCE)
+
+
+@inlined
+def _logarithm(x, scaled):
+    """Natural logarithm times what the coefficients are scaled by."""
     bits = view(x, types.int32)
-    exponent = (bits - HALF_ROOT) >> np.int32(23)
-    excess = view(bits - (exponent << np.int32(23)), types.float32) - np.float32(1)
-    p = _horner(splat(LOGARITHM[6], LANES), excess, LOGARITHM[5])
-    p = _horner(p, excess, LOGARITHM[4])
-    p = _horner(p, excess, LOGARITHM[3])
-    p = _horner(p, excess, LOGARITHM[2])
-    p = _horner(p, excess, LOGARITHM[1])
-    p = _horner(p, excess, LOGARITHM[0])
-    return fused(convert(exponent, types.float32), splat(LN2, LANES), excess * p)
+    exponent = (bits - HALF_ROOT) & np.int32(-1 << 23)
+    excess = view(bits - exponent, types.float32) - np.float32(1)
+    p = _horner(scaled[6], excess, scaled[5])
+    p = _horner(p, excess, scaled[4])
+    p = _horner(p, excess, scaled[3])
+    p = _horner(p, excess, scaled[2])
+    p = _horner(p, excess, scaled[1])
+    p = _horner(p, excess, scaled[0])
+    return fused(convert(exponent, types.float32), scaled[7], excess * p)
 
 
 @compiled
 def directions(word):
-    """Cosine and sine of sixteen angles."""
-    quarter = word >> np.uint32(30)
+    """Cosines and sines of angles."""
     turn = convert(view(word << np.uint32(2), types.int32), types.float32) * np.float32(2.0**-32)
     square = turn * turn
-    sine = _horner(_horner(splat(SINE[2], LANES), square, SINE[1]), square, SINE[0]) * turn
-    cosine = _horner(_horner(splat(COSINE[3], LANES), square, COSINE[2]), square, COSINE[1])
+    sine = _horner(_horner(SINE[2], square, SINE[1]), square, SINE[0]) * turn
+    cosine = _horner(_horner(COSINE[3], square, COSINE[2]), square, COSINE[1])
     cosine = _horner(cosine, square, COSINE[0])
-    odd = (quarter & np.uint32(1)) == np.uint32(1)
+    odd = (word & QUARTER) != np.uint32(0)
     along, across = select(odd, sine, cosine), select(odd, cosine, sine)
-    one, sign = np.uint32(1), np.uint32(31)
     return (
-        view(view(along, types.uint32) ^ ((quarter + one) >> one << sign), types.float32),
-        view(view(across, types.uint32) ^ (quarter >> one << sign), types.float32),
+        view(view(along, types.uint32) ^ ((word + QUARTER) & SIGN), types.float32),
+        view(view(across, types.uint32) ^ (word & SIGN), types.float32),
     )
 
 
 @inlined
 def _growth(x):
     """(exp(x) - 1) / x for |x| <= ln(2) / 2."""
-    p = _horner(splat(GROWTH[5], LANES), x, GROWTH[4])
+    p = _horner(GROWTH[5], x, GROWTH[4])
     p = _horner(p, x, GROWTH[3])
     p = _horner(p, x, GROWTH[2])
     p = _horner(p, x, GROWTH[1])
@@ -126,7 +139,7 @@ def exponential(x):
     x = select(x > least, x, least)
     x = select(x < most, x, most)
     power = floor(x * LOG2_E + np.float32(0.5))
-    rest = fused(power, splat(np.float32(-LN2), LANES), x)
+    rest = fused(power, np.float32(-LN2), x)
     scale = view((convert(power, types.int32) + np.int32(127)) << np.int32(23), types.float32)
     return fused(scale, rest * _growth(rest), scale)
 

@@ -293,12 +293,13 @@ def ones(context, values):
 
 @intrinsic
 def fused(context, a, b, c):
-    """a · b + c, rounded once; the same as unfused where all three are exact."""
+    """a · b + c, rounded once; the same as unfused where all three are exact. Some may be numbers."""
+    kind = next(kind for kind in (a, b, c) if isinstance(kind, Lanes))
 
     def generate(context, builder, signature, arguments):
-        return _call(builder, "fma", *arguments)
+        return _call(builder, "fma", *_operands(context, builder, signature, arguments, kind))
 
-    return a(a, b, c), generate
+    return kind(a, b, c), generate
 
 
 @intrinsic
@@ -334,6 +335,19 @@ def reduced(context, values):
         return builder.sext(builder.call(function, arguments), _WORD)
 
     return types.int64(values), generate
+
+
+@intrinsic
+def largest(context, values):
+    """Largest of all lanes in single precision, none of which is NaN."""
+
+    def generate(context, builder, signature, arguments):
+        kind = arguments[0].type
+        name = f"llvm.vector.reduce.fmax.v{kind.count}f32"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind.element, [kind]), name)
+        return builder.call(function, arguments, fastmath=("nnan",))
+
+    return types.float32(values), generate
 
 
 @intrinsic

@@ -21,7 +21,7 @@ from cimest.kernels.elementary import (
     squared_radius,
     uniforms,
 )
-from cimest.kernels.lanes import convert, floor, fused, gather, load, select, splat, sqrt, store, total
+from cimest.kernels.lanes import convert, floor, fused, gather, load, ramp, select, splat, sqrt, store, total
 from cimest.kernels.laws import Writing
 from cimest.kernels.random import LANES
 from cimest.kernels.threads import shared
@@ -142,7 +142,7 @@ def _normal(drawn, spread, seed, key, step, counter):
     """What makes 32 normal numbers times a spread, if one is wanted: squared radii, and two kinds of directions."""
     square = along = across = splat(np.float32(0), LANES)
     if drawn:
-        a, b = draw(seed, key, step, counter)
+        a, b = draw(seed, key, step, ramp(counter, LANES))
         square = squared_radius(a)
         along, across = directions(b)
     return square, along * spread, across * spread
@@ -163,7 +163,7 @@ def _update(
         cell, counter = group * 32, np.uint32(group * 16)
         one, two = load(amount, cell, LANES), load(amount, cell + LANES, LANES)
         if stochastic:
-            a, b = draw(seed, rounding_key, step, counter)
+            a, b = draw(seed, rounding_key, step, ramp(counter, LANES))
             one, two = floor(one + uniforms(a)), floor(two + uniforms(b))
         else:
             one, two = floor(one + middle), floor(two + middle)
@@ -241,8 +241,7 @@ def cell_update(
     paired = zip_longest(law.shape_up[:CURVE], law.shape_down[:CURVE], range(CURVE), fillvalue=0.0)
     curve = tuple(np.float32(number) for *pair, _ in paired for number in pair)
     last_up, last_down = np.int32(len(law.shape_up) - 1), np.int32(len(law.shape_down) - 1)
-    longest_up = np.zeros((shape[0], len(column_edges) - 1), dtype=np.int64)
-    longest_down = np.zeros_like(longest_up)
+    longest_up, longest_down = np.zeros((2, shape[0], len(column_edges) - 1), dtype=np.int64)
     streams = (random.ROUNDING, random.NOISE, random.READING)
     keys = [np.uint32(address.tile * random.STREAMS + stream) for stream in streams]
     endurance = np.int32(min(np.ceil(writing.endurance), np.iinfo(np.int32).max))
@@ -255,8 +254,8 @@ def cell_update(
             first, last, grain, column_edges, longest_up, longest_down,
         )  # fmt: skip
 
-    counts = np.sum(shared(work, shape[0], grain), axis=0)
+    counts = sum(shared(work, shape[0], grain))
     for matrix, row in zip(matrices, rows, strict=True):
         unflatten(matrix, row)
-    cells_up, pulses_up, cells_down, pulses_down = (int(count) for count in counts)
+    cells_up, pulses_up, cells_down, pulses_down = counts.tolist()
     return PulseCounts(cells_up, cells_down, pulses_up, pulses_down, longest_up, longest_down)

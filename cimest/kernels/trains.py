@@ -12,7 +12,7 @@ from numba import types
 
 from cimest.kernels import random
 from cimest.kernels.elementary import compiled, directions, draw, squared_radius, uniforms
-from cimest.kernels.lanes import convert, load, mask_bits, ones, reduced, select, splat, total
+from cimest.kernels.lanes import convert, load, mask_bits, ones, ramp, reduced, splat, total, view
 from cimest.kernels.random import LANES
 from cimest.kernels.threads import shared
 from cimest.kernels.types import Address, TrainCounts
@@ -23,30 +23,34 @@ GROUP = 2 * LANES
 
 
 @compiled
-def _fire(probabilities, slots, seed, key, step, trains):
-    """Trains of all lines of all vectors."""
+def _fire(probabilities, slots, seed, key, step, trains, signs):
+    """Trains of all lines of all vectors, and what makes a number negative where they do; returns their pulses."""
+    fired = 0
     for vector in range(probabilities.shape[0]):
-        kept = np.uint32((np.uint64(1) << np.uint64(slots[vector])) - np.uint64(1))
+        early, late = ramp(np.int32(0), LANES) < slots[vector], ramp(np.int32(LANES), LANES) < slots[vector]
         for line in range(probabilities.shape[1]):
             chance = np.float32(abs(probabilities[vector, line]))
             train = np.uint32(0)
             if chance > 0:
-                a, b = draw(seed, key, np.uint32(step + vector), np.uint32(line * 16))
-                early, late = mask_bits(uniforms(a) < chance), mask_bits(uniforms(b) < chance)
-                train = np.uint32(np.uint32(np.uint32(early) | np.uint32(np.uint32(late) << np.uint32(16))) & kept)
+                a, b = draw(seed, key, np.uint32(step + vector), ramp(np.uint32(line * 16), LANES))
+                first, second = early & (uniforms(a) < chance), late & (uniforms(b) < chance)
+                train = np.uint32(mask_bits(first)) | np.uint32(np.uint32(mask_bits(second)) << np.uint32(16))
+                fired += total(first) + total(second)
             trains[vector, line] = train
+            signs[vector, line] = np.uint32(np.uint32(probabilities[vector, line] < 0) << np.uint32(31))
+    return fired
 
 
 @compiled
-def _coincide(train, down, trains, downs, at):
-    """Coincidences of a row with sixteen columns, negative where they lead down."""
-    count = convert(ones(load(trains, at, LANES) & train), types.float32)
-    return select(load(downs, at, LANES) == down, count, np.float32(0) - count)
+def _coincide(train, sign, trains, signs, at):
+    """Coincidences of a row with sixteen columns, without and with their sign."""
+    size = convert(ones(load(trains, at, LANES) & train), types.float32)
+    return size, view(view(size, types.uint32) ^ (load(signs, at, LANES) ^ sign), types.float32)
 
 
 @compiled
 def _update(
-    weights, row_trains, row_downs, trains, downs, coefficients, pitch, bounds, bound_pitch, spread, per_pulse,
+    weights, row_trains, row_signs, trains, signs, coefficients, pitch, bounds, bound_pitch, spread, per_pulse,
     seed, key, step, first, last, written,
 ):  # fmt: skip
     """Rows first to last; returns cells up, cells down, pulses up, pulses down."""
@@ -55,42 +59,42 @@ def _update(
     zero = splat(np.float32(0), LANES)
     for row in range(first, last):
         for vector in range(trains.shape[0]):
-            train, down = row_trains[vector, row], row_downs[vector, row]
+            train, sign = row_trains[vector, row], row_signs[vector, row]
             if train == 0:
                 continue
-            sum_up, sum_down = zero, zero
+            pulses, net, cells, ups = zero, zero, 0, 0
             for group in range(padded // 32):
                 at = vector * padded + group * 32
-                one, two = _coincide(train, down, trains, downs, at), _coincide(train, down, trains, downs, at + LANES)
-                some, others = total(one != zero), total(two != zero)
+                size1, one = _coincide(train, sign, trains, signs, at)
+                size2, two = _coincide(train, sign, trains, signs, at + LANES)
+                some, others = total(size1 > zero), total(size2 > zero)
                 if some + others == 0:
                     continue
+                cells += some + others
+                ups += total(one > zero) + total(two > zero)
+                pulses, net = pulses + size1 + size2, net + one + two
                 square, along, across = zero, zero, zero
                 cell = row * padded + group * 32
                 if spread > 0:
-                    a, b = draw(seed, key, np.uint32(step + vector), np.uint32(cell // 2))
+                    a, b = draw(seed, key, np.uint32(step + vector), ramp(np.uint32(cell // 2), LANES))
                     square = squared_radius(a)
                     along, across = directions(b)
                 if some > 0:
-                    counts[0] += total(one > zero)
-                    counts[1] += total(one < zero)
-                    sum_up = sum_up + select(one > zero, one, zero)
-                    sum_down = sum_down + select(one < zero, one, zero)
                     write(
                         weights, written, cell, one, square, along,
                         coefficients, pitch, bounds, bound_pitch, spread, per_pulse,
                     )  # fmt: skip
                 if others > 0:
-                    counts[0] += total(two > zero)
-                    counts[1] += total(two < zero)
-                    sum_up = sum_up + select(two > zero, two, zero)
-                    sum_down = sum_down + select(two < zero, two, zero)
                     write(
                         weights, written, cell + LANES, two, square, across,
                         coefficients, pitch, bounds, bound_pitch, spread, per_pulse,
                     )  # fmt: skip
-            counts[2] += reduced(convert(sum_up, types.int32))
-            counts[3] -= reduced(convert(sum_down, types.int32))
+            difference = reduced(convert(net, types.int32))
+            pulses_up = (reduced(convert(pulses, types.int32)) + difference) // 2
+            counts[0] += ups
+            counts[1] += cells - ups
+            counts[2] += pulses_up
+            counts[3] += pulses_up - difference
     return counts
 
 
@@ -124,21 +128,20 @@ def outer_product_update(
         stream: np.uint32(address.tile * random.STREAMS + stream)
         for stream in (random.ROW_TRAIN, random.COLUMN_TRAIN, random.NOISE)
     }
-    row_trains = np.zeros((len(rows), height), dtype=np.uint32)
-    trains = np.zeros((len(rows), padded), dtype=np.uint32)
-    _fire(rows, slots, seed, keys[random.ROW_TRAIN], step, row_trains)
-    _fire(columns, slots, seed, keys[random.COLUMN_TRAIN], step, trains)
-    row_downs, downs = (rows < 0).astype(np.int32), _padded((columns < 0).astype(np.int32), padded)
+    row_trains, row_signs = np.empty((2, len(rows), height), dtype=np.uint32)
+    trains, signs = np.zeros((2, len(rows), padded), dtype=np.uint32)
+    row_pulses = _fire(rows, slots, seed, keys[random.ROW_TRAIN], step, row_trains, row_signs)
+    column_pulses = _fire(columns, slots, seed, keys[random.COLUMN_TRAIN], step, trains, signs)
 
     def work(first: int, last: int) -> np.ndarray:
         return _update(
-            cells, row_trains, row_downs, trains, downs, coefficients, pitch, limits, bound_pitch,
+            cells, row_trains, row_signs, trains, signs, coefficients, pitch, limits, bound_pitch,
             np.float32(2 * sigma), per_pulse, seed, keys[random.NOISE], step, first, last, pulses,
         )  # fmt: skip
 
-    counts = np.sum(shared(work, height), axis=0)
+    counts = sum(shared(work, height))
     for matrix, copy in ((weights, cells), (written, pulses)):
         if copy is not matrix:
             matrix[...] = copy[:, :width]
-    fired = (int(np.bitwise_count(lines).sum(dtype=np.int64)) for lines in (row_trains, trains))
-    return TrainCounts(*(int(count) for count in counts), *fired)
+    cells_up, cells_down, pulses_up, pulses_down = counts.tolist()
+    return TrainCounts(cells_up, cells_down, pulses_up, pulses_down, row_pulses, column_pulses)

@@ -10,7 +10,7 @@ from numba import types
 
 from cimest.kernels import random
 from cimest.kernels.elementary import compiled, directions, draw, relaxation, squared_radius, uniforms
-from cimest.kernels.lanes import convert, floor, load, select, splat, sqrt, store, total
+from cimest.kernels.lanes import convert, floor, load, ramp, select, splat, sqrt, store, total
 from cimest.kernels.random import LANES
 from cimest.kernels.threads import shared
 from cimest.kernels.types import Address, PulseCounts
@@ -49,7 +49,7 @@ def write(
     zero = splat(np.float32(0), LANES)
     up = count > zero
     size = select(up, count, zero - count)
-    w = load(weights, cell, LANES)
+    w, before = load(weights, cell, LANES), load(written, cell, LANES)
     at = cell * pitch
     s_up, r_up = load(coefficients[0], at, LANES), load(coefficients[1], at, LANES)
     s_down, r_down = load(coefficients[2], at, LANES), load(coefficients[3], at, LANES)
@@ -61,7 +61,7 @@ def write(
         new = bounded(new + sqrt(square) * (direction * spread), low, high)
     moves = select(up, s_up, s_down) > zero
     store(weights, cell, select(size > zero, select(moves, new, w), w))
-    store(written, cell, load(written, cell, LANES) + convert(size, types.int32))
+    store(written, cell, before + convert(size, types.int32))
 
 
 @compiled
@@ -75,7 +75,7 @@ def _update(
         cell = group * 32
         one, two = load(amount, cell, LANES), load(amount, cell + LANES, LANES)
         if stochastic:
-            a, b = draw(seed, rounding_key, step, np.uint32(group * 16))
+            a, b = draw(seed, rounding_key, step, ramp(np.uint32(group * 16), LANES))
             one, two = floor(one + uniforms(a)), floor(two + uniforms(b))
         else:
             one, two = floor(one + half), floor(two + half)
@@ -86,7 +86,7 @@ def _update(
         if some + others > 0:
             square, along, across = zero, zero, zero
             if spread > 0:
-                a, b = draw(seed, noise_key, step, np.uint32(group * 16))
+                a, b = draw(seed, noise_key, step, ramp(np.uint32(group * 16), LANES))
                 square = squared_radius(a)
                 along, across = directions(b)
             if some > 0:
@@ -168,8 +168,9 @@ def parameters(values: Any, shape: tuple[int, int], columns: int) -> tuple[tuple
     """
     singles = [np.asarray(value, dtype=np.float32) for value in values]
     if all(value.ndim == 0 for value in singles):
-        return tuple(np.full(GROUP, value) for value in singles), 0
-    matrices = (np.ascontiguousarray(np.broadcast_to(value, shape)) for value in singles)
+        return tuple(np.repeat(value, GROUP) for value in singles), 0
+    matrices = (value if value.shape == shape else np.broadcast_to(value, shape) for value in singles)
+    matrices = (np.ascontiguousarray(matrix) for matrix in matrices)
     behind = ((0, 0), (0, columns - shape[1]))
     return tuple(matrix if columns == shape[1] else np.pad(matrix, behind) for matrix in matrices), 1
 
@@ -196,8 +197,7 @@ def pulsed_update(
         coefficients = tuple(flat(matrix, cells) for matrix in coefficients)
     if bound_pitch:
         limits = tuple(flat(matrix, cells) for matrix in limits)
-    longest_up = np.zeros((rows, len(column_edges) - 1), dtype=np.int64)
-    longest_down = np.zeros_like(longest_up)
+    longest_up, longest_down = np.zeros((2, rows, len(column_edges) - 1), dtype=np.int64)
     keys = [np.uint32(address.tile * random.STREAMS + stream) for stream in (random.ROUNDING, random.NOISE)]
 
     def work(first: int, last: int) -> np.ndarray:
@@ -207,8 +207,8 @@ def pulsed_update(
             column_edges, total_written, longest_up, longest_down,
         )  # fmt: skip
 
-    counts = np.sum(shared(work, rows, grain), axis=0)
+    counts = sum(shared(work, rows, grain))
     unflatten(weights, held)
     unflatten(written, total_written)
-    cells_up, pulses_up, cells_down, pulses_down = (int(count) for count in counts)
+    cells_up, pulses_up, cells_down, pulses_down = counts.tolist()
     return PulseCounts(cells_up, cells_down, pulses_up, pulses_down, longest_up, longest_down)

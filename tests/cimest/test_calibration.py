@@ -15,7 +15,8 @@ from cimest.estimate.calibration import CONTROL, NONE, Factors, factors, family,
 from cimest.estimate.uncertainty import NORMAL, deviation, half_width, memory_spread
 from cimest.explain import explain, leaves
 from cimest.explore.space import with_values
-from cimest.run import estimate, price_experiment
+from cimest.pricing import price_experiment
+from cimest.run import estimate
 from hwlib.components.charge_decrement_adc import ChargeDecrementAdc
 from hwlib.provenance import source
 from tests.cimest.test_run import LENET

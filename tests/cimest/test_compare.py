@@ -10,7 +10,8 @@ from cimest.compare import allowed, changed, differences, spelled, waterfall
 from cimest.config import load
 from cimest.estimate import energies
 from cimest.explore.dataflow import CHOICES, SIZES, optimise, with_sizes
-from cimest.run import estimate, price_experiment
+from cimest.pricing import price_experiment
+from cimest.run import estimate
 from tests.cimest.designs import experiment, vgg8
 from tests.cimest.test_run import LENET
 

@@ -11,8 +11,8 @@ from cimest.mapping import place
 from cimest.mapping.part import technology
 from cimest.mapping.parts import inventory
 from cimest.network import Conv, MaxPool, Network, linear, relu
+from cimest.pricing import build_network
 from cimest.rules import RULES
-from cimest.run import build_network
 from tests.cimest.designs import experiment, vgg8
 
 TINY = Network(

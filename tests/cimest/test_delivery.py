@@ -11,7 +11,7 @@ from cimest.dataflow.lanes import fetched_bits
 from cimest.dataflow.matrix import backward_direction, forward_direction, mux_groups
 from cimest.mapping.part import TILE_PARTS
 from cimest.network import Conv, Network, linear, relu
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 from tests.cimest.designs import experiment
 from tests.cimest.test_dataflow import TINY, total
 
@@ -19,7 +19,7 @@ from tests.cimest.test_dataflow import TINY, total
 def priced(network, base="optimised", training=None, **chip):
     """A network of one's own, priced."""
     exp = experiment(chip=chip, training={"batch": 10, **(training or {})}, dataflow={"base": base})
-    with patch("cimest.run.build_network", lambda _: network):
+    with patch("cimest.pricing.build_network", lambda _: network):
         return price_experiment(exp)
 
 
@@ -142,7 +142,7 @@ def test_no_count_or_energy_of_grouped_layers_is_negative(network, rows, columns
         training={"batch": 10, "rule": {"name": "sgd"}},
         dataflow={"loop_order": "image_outer"},
     )
-    with patch("cimest.run.build_network", lambda _: network):
+    with patch("cimest.pricing.build_network", lambda _: network):
         result = price_experiment(exp)
     for row in result.actions:
         assert min(row.count, row.serial, *row.arguments.values(), 0) == 0, row

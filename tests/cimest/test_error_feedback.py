@@ -5,8 +5,8 @@ import pytest
 
 from cimest.config import load
 from cimest.network import linear
+from cimest.pricing import price_experiment
 from cimest.rules import RULES
-from cimest.run import price_experiment
 from tests.cimest.designs import experiment
 
 SHAPE = (2, 3)

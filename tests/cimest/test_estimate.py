@@ -8,7 +8,7 @@ from cimest.activity import Activity, LayerActivity
 from cimest.estimate import metrics, operations
 from cimest.estimate.metrics import energies
 from cimest.mapping.part import adc_kinds
-from cimest.run import build_network, price_experiment
+from cimest.pricing import build_network, price_experiment
 from hwlib.registry import UnknownName
 from tests.cimest.designs import experiment, vgg8
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from cimest.caveats import warnings
 from cimest.config.schema import Chip
 from cimest.learning.tile import AnalogTile, Errors
 from cimest.network import linear
-from cimest.run import warnings
 from hwlib.devices import load_device
 from tests.cimest.learning_cases import experiment, trainer
 
@@ -128,7 +128,7 @@ def test_what_is_programmed_later_leaves_the_checkpoint_valid(tmp_path):
 
 @pytest.mark.parametrize(("changes", "said"), [(AWARE, True), ({}, False)])
 def test_a_result_says_what_is_not_priced(changes, said):
-    from cimest.run import price_experiment
+    from cimest.pricing import price_experiment
 
     chosen = experiment(**changes)
     found = warnings(chosen, price_experiment(chosen))

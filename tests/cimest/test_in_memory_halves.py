@@ -11,10 +11,11 @@ from cimest.kernels import in_memory_types as types
 from cimest.learning import Trainer
 from cimest.learning import in_memory_cells as cells
 from cimest.learning.in_array import Arrays
+from cimest.pricing import price_experiment
 from cimest.report.headline import place
 from cimest.report.tables import passes_of
 from cimest.rules import advice
-from cimest.run import estimate, price_experiment
+from cimest.run import estimate
 from hwlib.devices import load_device
 from tests.cimest.designs import experiment
 from tests.cimest.in_memory_cases import Layer, challenging, device, rule

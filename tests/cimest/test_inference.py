@@ -10,7 +10,8 @@ from cimest.dataflow.inference import samples
 from cimest.estimate import energies, macro
 from cimest.explain import explain, leaves
 from cimest.explore.space import with_values
-from cimest.run import estimate, price_experiment, run
+from cimest.pricing import price_experiment
+from cimest.run import estimate, run
 
 ROOT = Path(__file__).parents[2]
 CHIPS = sorted((ROOT / "examples/chips").glob("*.yaml"))

@@ -31,7 +31,7 @@ def test_management_scales_inputs_and_repeats_clipped_reads_by_hand(kernels):
     assert counts == MvmCounts(1, 1)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (40, 45), (64, 64)])
+@pytest.mark.parametrize("shape", [(1, 1), (40, 45), (64, 64), (40, 300)])  # 300: many numbers at once, and few
 @pytest.mark.parametrize("variance", ["none", "shared", "each"])
 @pytest.mark.parametrize(
     "periphery", [Periphery(), Periphery(1 / 63, 1 / 16, 1.5, 0.06, True, 3)], ids=["analog", "converted"]

@@ -6,7 +6,7 @@ import pytest
 
 from cimest.config import ConfigError, load
 from cimest.network import NETWORKS, Activation, Add, Conv, MaxPool, Normalise, builder
-from cimest.run import build_network, price_experiment
+from cimest.pricing import build_network, price_experiment
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402

@@ -24,7 +24,7 @@ from cimest.network import (
     relu,
 )
 from cimest.network.stack import Stack
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 from tests.cimest.designs import experiment
 from tests.cimest.test_network import RESIDUAL
 
@@ -36,7 +36,7 @@ def priced(network, dataflow=None, **chip):
     """A network priced on arrays of 8x4 cells with 2 columns for each ADC, with plain descent."""
     chip = {"array": {"rows": 8, "columns": 4}, "adc": {"columns_per_adc": 2}, **chip}
     training = {"batch": BATCH, "rule": {"name": "sgd"}}
-    with patch("cimest.run.build_network", lambda _: network):
+    with patch("cimest.pricing.build_network", lambda _: network):
         return price_experiment(experiment(chip=chip, training=training, dataflow=dataflow or {}))
 
 
@@ -284,7 +284,7 @@ def test_any_geometry_has_a_price(network, chip, batch, base):
     in_array = chip["weight_gradient"]["unit"] == "in_array"  # which has one rule and one order
     training = {"batch": batch, "rule": {"name": "sgd" if in_array else "momentum"}}
     dataflow = {"base": base, **({"loop_order": "image_outer", "pipelined": False} if in_array else {})}
-    with patch("cimest.run.build_network", lambda _: network):
+    with patch("cimest.pricing.build_network", lambda _: network):
         result = price_experiment(experiment(chip=chip, training=training, dataflow=dataflow))
     estimate = result.estimate
     for row in result.actions:
@@ -309,7 +309,7 @@ def test_one_call_prices_many_chips(kind):
 
     def cost(bits):
         chip = exp.chip.model_copy(update={"input_bits": bits})
-        with patch("cimest.run.build_network", lambda _: network):
+        with patch("cimest.pricing.build_network", lambda _: network):
             estimate = price_experiment(exp.model_copy(update={"chip": chip})).estimate
         return energies(estimate)["system"], estimate.time()
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cimest.config.schema import Experiment
+from cimest.pricing import price_experiment
 from cimest.report import FORMATS, write
 from cimest.report.figures import figures, save
 from cimest.report.groups import GROUPS, OTHER, group_of, grouped
 from cimest.report.headline import count, duration, figures_of_merit, number, share
 from cimest.report.page import experiment_lines, inline, report_html
 from cimest.report.tables import print_result, write_breakdown
-from cimest.run import estimate, price_experiment
+from cimest.run import estimate
 from hwlib.devices import load_device
 
 HOSTILE = "<script>alert('x')</script> & [red]$x$ \"quoted\""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cimest.dataflow.gradient import cut, repeats
 from cimest.network import Attention, Conv, Network, linear
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 from tests.cimest.designs import vgg8
 from tests.cimest.test_dataflow import TINY, total
 from tests.cimest.test_network_pricing import priced

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cimest.caveats import learning_warnings
 from cimest.config import load
 from cimest.learning import Trainer
-from cimest.run import batch_time, estimate, learning_warnings, run
+from cimest.pricing import batch_time
+from cimest.run import estimate, run
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
 EXPERIMENTS = [path for path in EXAMPLES if "network:" in path.read_text()]

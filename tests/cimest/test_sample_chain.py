@@ -14,7 +14,7 @@ from cimest.learning.extract import extract
 from cimest.learning.sample_chain import _fully_connected
 from cimest.mapping.operands import Operand
 from cimest.network import NETWORKS
-from cimest.run import build_network, price_experiment
+from cimest.pricing import build_network, price_experiment
 from hwlib.devices import load_device
 from tests.cimest.designs import experiment
 from tests.cimest.learning_cases import trainer

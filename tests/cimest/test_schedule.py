@@ -16,8 +16,9 @@ from cimest.dataflow.neurosim import vectors
 from cimest.estimate import energies, metrics
 from cimest.mapping import place
 from cimest.network import Conv, Network, linear
+from cimest.pricing import digital_reference, price_experiment
 from cimest.rules import RULES
-from cimest.run import build_trainer, digital_reference, price_experiment
+from cimest.run import build_trainer
 from tests.cimest.designs import experiment, vgg8
 from tests.cimest.test_dataflow import TINY, actions_of, total
 from tests.cimest.test_run import LENET

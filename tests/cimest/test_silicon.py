@@ -11,8 +11,8 @@ from cimest.cli.main import main
 from cimest.config import load
 from cimest.config.calibration import Calibration
 from cimest.estimate.calibration import silicon as stored
+from cimest.pricing import price_experiment
 from cimest.report.silicon import write
-from cimest.run import price_experiment
 from cimest.validate.silicon import silicon
 from cimest.validate.silicon_chips import SCALES, chips, experiments, published
 from cimest.validate.silicon_fit import NAMES, TOTAL

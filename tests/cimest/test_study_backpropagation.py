@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cimest.cli.main import main
 from cimest.config import load
 from cimest.explore import dataflow
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORDED = ("vgg8_cifar10", "resnet18_cifar10", "lstm_characters", "transformer_sst2")

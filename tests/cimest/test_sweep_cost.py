@@ -12,7 +12,7 @@ from cimest.explore.functional import leaves
 from cimest.explore.space import Space, numeric, with_values
 from cimest.explore.study import run_sweep
 from cimest.explore.sweep import read_sweep
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 from tests.cimest.test_sweep import write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

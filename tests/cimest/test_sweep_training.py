@@ -146,7 +146,7 @@ def test_one_training_for_each_functional_configuration(tmp_path):
 def test_a_point_is_priced_with_its_own_activity(tmp_path):
     """As `cimest run` prices it: with what was measured, here of one seed."""
     from cimest.explore.cost import figures
-    from cimest.run import price_experiment
+    from cimest.pricing import price_experiment
 
     text = "axes: {chip.adc.bits: [4, 8]}\naccuracy: {repeats: 1}"
     study = run_sweep(read_sweep(write(tmp_path, text)), tmp_path / "out")

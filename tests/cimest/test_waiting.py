@@ -22,8 +22,8 @@ from cimest.explore.space import Space, with_values
 from cimest.explore.sweep import read_sweep
 from cimest.mapping import place
 from cimest.network import Activation, Conv, MaxPool, Network, Normalise, linear, relu
+from cimest.pricing import batch_time, price_experiment
 from cimest.rules import RULES
-from cimest.run import batch_time, price_experiment
 from tests.cimest.designs import experiment
 from tests.cimest.test_dataflow import TINY, actions_of, total
 from tests.cimest.test_network import RESIDUAL
@@ -220,7 +220,7 @@ def test_executed_products_are_those_that_are_priced():
 
 def test_wear_is_that_of_the_pulses_that_are_priced():
     """Each cell of conv has the coincidences of a slot pair of 16 positions, in every image of a batch of 10."""
-    with patch("cimest.run.build_network", lambda _: TINY):
+    with patch("cimest.pricing.build_network", lambda _: TINY):
         result = price_experiment(tiny("in_array", {"loop_order": "image_outer"}, train_length=7))
     (conv,) = [row for row in result.actions if row.action == "pulse_outer_product" and row.layer == "conv"]
     filled = 6 / 8 * 3 / 4  # of each array

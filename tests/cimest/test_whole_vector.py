@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cimest.activity import Activity, LayerActivity
+from cimest.caveats import learning_warnings
 from cimest.config import ConfigError, load
 from cimest.config.schema import Adc, Chip
 from cimest.config.schema import Periphery as Choice
@@ -16,7 +17,7 @@ from cimest.learning.tile import AnalogTile, Errors
 from cimest.learning.trainer import CALIBRATE_TOGETHER
 from cimest.mapping.operands import Operand
 from cimest.network import Conv, linear
-from cimest.run import learning_warnings, price_experiment
+from cimest.pricing import price_experiment
 from hwlib.devices import load_device
 from tests.cimest.designs import experiment
 from tests.cimest.learning_cases import trainer
