@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numba import njit
 
-from cimest.config import load
+from cimest.config import Experiment, load
 from cimest.kernels import in_memory_types as types
 from cimest.kernels import sample_chain
 from cimest.kernels.in_memory import OPTIONS, update_vector
@@ -87,19 +88,26 @@ def toy_table(seeds: int) -> None:
         print(f"{name:18s} rate {best}: {' '.join(fixed)} | {' '.join(own)}", flush=True)
 
 
+def load_experiment(data: str | None, states: int, changes: Iterable[str]) -> Experiment:
+    """The network of the papers on all of MNIST, with cells of so many states."""
+    own = (
+        f"dataset={{name: mnist, path: {data or 'null'}}}",
+        f"chip.device.states={states}",
+        f"chip.device.cycle_to_cycle.sigma={0.3 / states}",
+    )
+    return load(EXAMPLES / "fcn_tiki_taka.yaml", [*own, *changes])
+
+
 def training(options: argparse.Namespace, decay: bool = True) -> Trainer:
-    """The network of the papers on all of MNIST, its step size falling or not."""
+    """Of a rule, its step size falling or not."""
     changes = [
-        f"dataset={{name: mnist, path: {options.data or 'null'}}}",
         f"training.rule={options.rule}",
         f"training.epochs={options.epochs}",
         f"training.learning_rate={{start: {options.rate}, schedule: {'cosine' if decay else 'constant'}}}",
-        f"chip.device.states={options.states}",
-        f"chip.device.cycle_to_cycle.sigma={0.3 / options.states}",
         f"seed={options.seed}",
         *(LENET if options.what == "lenet" else ()),
     ]
-    return build_trainer(load(EXAMPLES / "fcn_tiki_taka.yaml", changes))
+    return build_trainer(load_experiment(options.data, options.states, changes))
 
 
 def epochs(options: argparse.Namespace) -> None:
