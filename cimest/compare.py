@@ -16,8 +16,8 @@ from cimest.config.loader import resolved
 from cimest.config.sections import field_at, unit_of
 from cimest.dataflow import resolve
 from cimest.estimate import energies
+from cimest.pricing import price_experiment
 from cimest.result import read_result, recorded
-from cimest.run import price_experiment
 from hwlib.units import pretty
 
 WHOLE = ("network", "dataset", "training.rule", "training.learning_rate", "chip.device")

@@ -13,8 +13,8 @@ from cimest.estimate.calibration import CONTROL, Factors, factors, family
 from cimest.estimate.estimate import costs, duration
 from cimest.estimate.macro import FORMULAS as INFERRED
 from cimest.estimate.macro import MACRO, part_formula
+from cimest.pricing import Priced, price_experiment
 from cimest.result import recorded
-from cimest.run import Priced, price_experiment
 from hwlib import provenance
 from hwlib.registry import UnknownName
 

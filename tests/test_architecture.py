@@ -22,7 +22,7 @@ FORBIDDEN = {
         "cimest.learning",
         "cimest.kernels",
         *ABOVE,
-    ],  # fmt: skip
+    ],
     "cimest/mapping": ["cimest.dataflow", "cimest.estimate", "cimest.learning", "cimest.kernels", *ABOVE],
     "cimest/dataflow": ["cimest.learning", "cimest.kernels", "cimest.estimate", *ABOVE],
     "cimest/estimate": ["cimest.learning", "cimest.kernels", *ABOVE],

@@ -24,8 +24,8 @@ def compare(
     """Compare the experiments or finished runs A and B; without B, A with the changes of `--with`."""
     from cimest.compare import side, waterfall
     from cimest.estimate import metrics
+    from cimest.pricing import digital_reference, price_experiment, training_samples
     from cimest.result import plain
-    from cimest.run import digital_reference, price_experiment, training_samples
 
     one, activity = side(first, both)
     other, other_activity = side(second or first, (*both, *only))

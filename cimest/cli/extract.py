@@ -52,8 +52,9 @@ def _extracted(run: Path, epochs: int, readings: int, rate: float | None, device
     from cimest.config import Experiment
     from cimest.learning import checkpoint
     from cimest.learning.extract import extract as extracted
+    from cimest.pricing import price_readings
     from cimest.result import read_result
-    from cimest.run import build_trainer, price_readings
+    from cimest.run import build_trainer
     from hwlib.devices import load_device
 
     experiment = Experiment.model_validate(read_result(run)["experiment"])

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cimest.config.base import Section
 
 Factor = Annotated[float, Field(gt=0, le=100)] | None
 Share = Annotated[float, Field(ge=0, le=10)] | None
 
 
-class Calibration(BaseModel):
+class Calibration(Section):
     """Factors on energy and area of families of components; what is not said is taken from `base`.
 
     `cimest.estimate.calibration` says which component belongs to which family, `cimest validate` where the factors of
     `silicon` come from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     base: Literal["none", "silicon"] = Field(
         "none", description="none: every factor 1, every share 0; silicon: the one set fitted to published chips"
     )

@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from cimest.config import inference
+from cimest.config.chip import Chip
 from cimest.config.document import Entry, read_file
 from cimest.config.messages import ConfigError, Problem, no_file
-from cimest.config.schema import NETWORK_FILES, Chip, Device, Experiment
+from cimest.config.schema import NETWORK_FILES, Experiment
 from cimest.config.sections import field_at, fields_of, options_model, read_options, sections_of
 from cimest.config.validation import expand, explain
-from hwlib.devices import load_device
+from hwlib.devices import Device, load_device
 from hwlib.registry import Registry, UnknownName, suggestion
 from hwlib.technology import Technology
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cimest.config.schema import Chip, Experiment
+    from cimest.config.chip import Chip
+    from cimest.config.schema import Experiment
 
 Problem = tuple[tuple[str, ...], str]
 """Key path and message."""

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 from cimest.config import checks
 from cimest.config.document import Entry, read_file, read_text, write_text
 from cimest.config.messages import ConfigError, Place, Problem, no_file
-from cimest.config.schema import NETWORK_FILES, Device, Experiment
+from cimest.config.schema import NETWORK_FILES, Experiment
 from cimest.config.sections import Models, all_paths, fields_of, known, read_options, sections_of, short_form
 from cimest.config.validation import expand, explain
+from hwlib.devices import Device
 from hwlib.registry import closest
 
 FILES: tuple[tuple[str, ...], ...] = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cimest.config.schema import Periphery
+from cimest.config.chip import Periphery
 
 if TYPE_CHECKING:
     from cimest.config.schema import Experiment

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cimest.config.base import Choice, Section
 from hwlib.units import Quantity
 
 Time = Annotated[float, Quantity("s"), Field(ge=0)]
 
 
-class Weights(BaseModel):
+class Weights(Section):
     """Weights that are programmed: a density where there is no trained network, or a file with matrices."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: Literal["gaussian", "laplace", "uniform", "bimodal"] = Field(
         "gaussian", description="density of the weights, cut at the largest one"
     )
@@ -28,22 +28,15 @@ class Weights(BaseModel):
     )
 
 
-class ProgrammedDevice(BaseModel):
+class ProgrammedDevice(Choice):
     """A device of hwlib or of a YAML file, with changed fields beside `base`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     base: str
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Fields and their new values."""
-        return dict(self.model_extra or {})
 
-
-class Programming(BaseModel):
+class Programming(Section):
     """Weight programming, for `cimest program`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     device: ProgrammedDevice | None = Field(
         None,
         description="that is programmed, a name of hwlib or a YAML file, or with changes; none: the one of the chip",

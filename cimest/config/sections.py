@@ -12,7 +12,9 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from cimest.config.schema import Device, DeviceChoice, Experiment
+from cimest.config.chip import DeviceChoice
+from cimest.config.schema import Experiment
+from hwlib.devices import Device
 from hwlib.units import Quantity
 
 Models = tuple[type[BaseModel], ...]

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from cimest.config.chip import Chip
 from cimest.config.schedule import Schedule
-from cimest.config.schema import Chip
 from cimest.dataflow.room import Room, allot, excess
 from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement

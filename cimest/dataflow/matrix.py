@@ -10,7 +10,7 @@ import numpy as np
 
 from cimest.actions import Action
 from cimest.activity import LayerActivity
-from cimest.config.schema import Adc
+from cimest.config.chip import Adc
 from cimest.dataflow.design import Design
 from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement

@@ -14,8 +14,8 @@ from cimest.config import Experiment
 from cimest.estimate import metrics
 from cimest.explore.metrics import COST, at
 from cimest.explore.space import Combination, Space, with_values
+from cimest.pricing import Priced, price_experiment, training_samples
 from cimest.report.groups import GROUPS, LEAKAGE, group_of
-from cimest.run import Priced, price_experiment, training_samples
 
 BYTES_PER_ACTION = 40
 """Memory that a point needs for each row of the table of action counts: energy, time, count, and intermediate values

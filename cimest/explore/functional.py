@@ -12,7 +12,7 @@ import cimest
 from cimest.config import Experiment
 from cimest.config.loader import resolved
 from cimest.dataflow import resolve
-from cimest.run import batch_time
+from cimest.pricing import batch_time
 
 NEUTRAL: tuple[str, ...] = (
     "activity",

@@ -17,7 +17,7 @@ from cimest.estimate import energies
 from cimest.explore.sweep import Accuracy
 from cimest.explore.trainings import Trainings
 from cimest.explore.workers import make
-from cimest.run import Priced, price_experiment, training_samples
+from cimest.pricing import Priced, price_experiment, training_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from cimest.explore.study import Progress, Study, described, feasible, peak_memo
 from cimest.explore.sweep import Sweep
 from cimest.explore.trainings import Trainings
 from cimest.explore.workers import Workers
-from cimest.run import price_experiment
+from cimest.pricing import price_experiment
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -24,8 +24,8 @@ from cimest.explore.space import Space
 from cimest.explore.sweep import Sweep
 from cimest.explore.trainings import Trainings
 from cimest.explore.workers import Here, Workers
+from cimest.pricing import price_experiment
 from cimest.report.groups import GROUPS
-from cimest.run import price_experiment
 
 if TYPE_CHECKING:
     from xarray import Dataset

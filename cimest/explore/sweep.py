@@ -26,10 +26,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from cimest.config import Experiment
+from cimest.config.base import Section
 from cimest.config.document import Entry, read_file
 from cimest.config.loader import load
 from cimest.config.messages import ConfigError, Problem, no_file
-from cimest.config.schema import Section
 from cimest.config.validation import expand, explain
 from cimest.explore.axes import Axis, read_axes, read_changes
 from cimest.explore.metrics import COST, METRICS

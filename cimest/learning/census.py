@@ -9,11 +9,12 @@ import numpy as np
 
 from cimest.activity import Activity, LayerActivity
 from cimest.kernels.types import PulseCounts
+from cimest.learning.codes import Errors
 from cimest.learning.converter import spread
 from cimest.learning.in_array import Arrays
 from cimest.learning.matrix import WeightedPart
 from cimest.learning.periphery import patterns
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.learning.whole_vector import levels
 from cimest.mapping.operands import Operand
 

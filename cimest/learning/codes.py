@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cimest.kernels.digital import encode, mask, mean_square
-from cimest.learning.tile import Errors
 
 RANGE = 4.0
 """Full scale of a layer's input codes in units of the root mean square, so that few are clipped (our choice)."""
@@ -29,6 +28,20 @@ class Codes(NamedTuple):
 
     codes: np.ndarray
     step: float
+
+
+class Errors(NamedTuple):
+    """Quantised errors at a layer's output.
+
+    Parameters
+    ----------
+    codes : array of int8, shape (vectors, columns)
+    scale : float
+        Value of a code of one: a power of two.
+    """
+
+    codes: np.ndarray
+    scale: float
 
 
 Signal = np.ndarray | Codes

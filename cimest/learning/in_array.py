@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import in_memory_types as types
 from cimest.kernels.types import PulseCounts
 from cimest.learning import converter

@@ -8,9 +8,9 @@ import numpy as np
 
 from cimest.kernels.digital import column_sums, mean_square, shift
 from cimest.kernels.patches import add_columns, im2col
-from cimest.learning.codes import Codes, Signal, follows, power_of_two, quantise
+from cimest.learning.codes import Codes, Errors, Signal, follows, power_of_two, quantise
 from cimest.learning.layers import Part, State
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import Conv, Weighted
 
 MEAN_MEMORY = 0.9

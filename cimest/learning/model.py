@@ -10,14 +10,14 @@ import numpy as np
 
 from cimest.config import Experiment
 from cimest.learning.attention import AttentionPart
-from cimest.learning.codes import Codes, Encoder, Signal, values
+from cimest.learning.codes import Codes, Encoder, Errors, Signal, values
 from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
 from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart, Part, PassPart
 from cimest.learning.losses import LOSSES, OUTPUT_RANGE, centre
 from cimest.learning.matrix import Matrix, WeightedPart
 from cimest.learning.normalisation import NormalisePart
 from cimest.learning.recurrent import LstmPart
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import (
     INPUT,
     Activation,

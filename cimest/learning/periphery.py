@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.config.schema import Adc, WeightGradient
+from cimest.config.chip import Adc, WeightGradient
 from cimest.kernels import backend
 from cimest.kernels.converters import Transfer
 from cimest.kernels.converters_compiled import gradient_by, mvm_by

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.learning.codes import Codes, Signal, aligned, quantise
+from cimest.learning.codes import Codes, Errors, Signal, aligned, quantise
 from cimest.learning.layers import logistic
 from cimest.learning.matrix import WeightedPart
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import Lstm
 
 FORGET = 1.0

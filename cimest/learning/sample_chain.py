@@ -104,7 +104,7 @@ class SampleChain:
         from cimest.kernels.sample_chain import Converters
 
         choice = self.trainer.experiment.chip.periphery
-        sides = [[tile.whole_periphery(verb) for tile in self.tiles] for verb in READ]
+        sides = [[tile.readout.whole_periphery(verb) for tile in self.tiles] for verb in READ]
         chip, signed = self.trainer.experiment.chip, self.trainer.network.takes_signed
         words = [[inputs(chip, signed(part.layer)) for part in self.parts], [errors(chip)] * len(self.parts)]
         full = [[largest_word(operand) for operand in way] for way in words]

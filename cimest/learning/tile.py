@@ -4,49 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from cimest.config.schema import Adc, Chip
+from cimest.config.chip import Chip
 from cimest.kernels import backend
-from cimest.kernels.digital import transposed
 from cimest.kernels.random import CONVERSION, START
-from cimest.kernels.types import Address, Periphery, PulseCounts, Quantiser
-from cimest.learning import periphery, whole_vector, wires, writing
+from cimest.kernels.types import Address, PulseCounts, Quantiser
+from cimest.learning import writing
 from cimest.learning.cells import CellArray
+from cimest.learning.codes import Errors
 from cimest.learning.gradient_unit import GradientUnit
 from cimest.learning.in_array import InArray
+from cimest.learning.readout import Readout
 from cimest.mapping import operands
 from cimest.mapping.blocks import column_edges, row_edges
-from cimest.mapping.operands import Operand
 from cimest.network import Weighted
 from cimest.rules.in_memory import InMemory
 from cimest.rules.normalise import stored
 from cimest.rules.rule import State
-from hwlib.devices.stepwise import apply_law
-
-LEAST_STEP = 2e-6
-"""Of a pair of pulses, up and down, over half the range: with less, a learning rate would ask for millions of pulses,
-one after the other (our choice)."""
 
 COUNTERS = ("time", "reads", "updates", "refreshed", "rows_written", "row_writes")
 """Of a tile: writes and reads that drew random numbers, updates, pairs refreshed, and with verify rows of arrays
 written and how often."""
-
-
-class Errors(NamedTuple):
-    """Quantised errors at a layer's output.
-
-    Parameters
-    ----------
-    codes : array of int8, shape (vectors, columns)
-    scale : float
-        Value of a code of one: a power of two.
-    """
-
-    codes: np.ndarray
-    scale: float
 
 
 @dataclass
@@ -101,9 +82,6 @@ class AnalogTile:
     rows_written: int = field(init=False, default=0)
     row_writes: int = field(init=False, default=0)
     measuring: bool = field(init=False, default=True)
-    held: np.ndarray | None = field(init=False, default=None)
-    _noise: np.ndarray | None = field(init=False, default=None)
-    _losses: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         chip, layer, groups = self.chip, self.layer, self.layer.groups
@@ -127,18 +105,8 @@ class AnalogTile:
         )
         self.counts = self._no_pulses()
         self.operands = {"backward": operands.errors(chip), "forward": operands.inputs(chip, signed=False)}
-        self.curves = {
-            "forward": self._curves(chip.adc, 0, self.row_edges, self.all_column_edges),
-            "backward": self._curves(chip.backward_adc, 1, self.column_edges, self.row_edges),
-        }
-        self.segment = wires.segment_resistance(chip)
+        self.readout = Readout(self)
         self.unit = GradientUnit(self, self.stacked, self.stored_once)
-
-    def _curves(self, adc: Adc, draw: int, edges: np.ndarray, lines: np.ndarray) -> periphery.Transfer | None:
-        """Errors of the converters of one side, one row for each block of inputs; all groups' one under the other."""
-        blocks = (len(edges) - 1) * (self.layer.groups if draw else 1)
-        converters = periphery.positions(lines, adc.columns_per_adc)
-        return periphery.transfer(adc.offset, adc.inl, self.address, draw, blocks, converters)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -152,16 +120,7 @@ class AnalogTile:
         Training rules scale their steps by it, so that a learning rate means a change of weights, whatever the device.
         A cell of a one-sided pair moves its weight half as far.
         """
-        return self.pulses_per_cell * (2 if self.one_sided else 1)
-
-    @property
-    def pulses_per_cell(self) -> float:
-        """Pulses that move a cell by half the range of a typical one, at the pace in its middle."""
-        device = self.chip.device
-        up, down = apply_law(device.update, device.states, np.zeros(2), np.array([1, -1]))
-        if up - down < LEAST_STEP:
-            raise ValueError(f"device {device.name}: pulses do not move a cell that is in the middle of its range")
-        return float(2 / (up - down))
+        return writing.pulses_per_cell(self.chip.device) * (2 if self.one_sided else 1)
 
     @property
     def weights(self) -> np.ndarray:
@@ -169,29 +128,9 @@ class AnalogTile:
         first, *second = self.cells
         return (first.visible - second[0].visible) / np.float32(2) if second else first.visible
 
-    @property
-    def _seen(self) -> np.ndarray:
-        """What arrays are read with, as it reaches the converters."""
-        weights = self.weights if self.held is None else self.held
-        return weights * self._lost() if self.segment else weights
-
-    def _lost(self) -> np.ndarray:
-        """See `wires.losses`; a correction is fitted anew when converters are calibrated."""
-        exact = self.chip.array.wire_solution == "exact"
-        if self._losses is None or (self.measuring and not exact):
-            cells = [each.conductance() for each in self.cells]
-            self._losses = wires.losses(cells, self.segment, exact, self.row_edges, self.all_column_edges)
-        return self._losses
-
-    def _changed(self) -> None:
-        """Forget what is known of the cells as they were."""
-        self._noise = None
-        if self.chip.array.wire_solution == "exact":
-            self._losses = None
-
     def hold(self, weights: np.ndarray | None) -> None:
         """Read these weights (fan-in, fan-out) instead of the cells', without read noise; None: the cells again."""
-        self.held = None if weights is None else np.ascontiguousarray(weights, dtype=np.float32)
+        self.readout.held = None if weights is None else np.ascontiguousarray(weights, dtype=np.float32)
 
     def disturb(self, share: float) -> None:
         """Hold the weights with normal noise, its deviation this share of the largest one."""
@@ -238,17 +177,7 @@ class AnalogTile:
         -------
         array of float32, shape (vectors, fan-out)
         """
-        operand = operands.inputs(self.chip, signed=x.dtype == np.int8)
-        self.operands["forward"] = operand
-        parts, curves, weights, variance = self.groups(), self.curves["forward"], self._seen, self._variance()
-        self._find_range("forward", x[:, parts[0][0]], weights[:, parts[0][1]], self.row_edges, self.chip.adc)
-        read = []
-        for lines, columns in parts:
-            own = curves and periphery.Transfer(*(np.ascontiguousarray(entry[:, columns]) for entry in curves))
-            noise = None if variance is None else variance[:, columns]
-            given = np.ascontiguousarray(x[:, lines])
-            read.append(self._read("forward", given, weights[:, columns], noise, self.row_edges, own))
-        return read[0] if len(read) == 1 else np.concatenate(read, axis=1)
+        return self.readout.forward(x)
 
     def backward(self, delta: Errors) -> np.ndarray:
         """Read the arrays from the other side: errors times the transposed weights, through the backward ADC.
@@ -261,110 +190,16 @@ class AnalogTile:
 
     def backward_by(self, vectors: int, delta: Errors) -> Iterator[np.ndarray]:
         """`backward`, so many vectors after so many, in units of the errors' scale: results are large."""
-        codes, parts, curves, variance = delta.codes, self.groups(), self.curves["backward"], self._variance()
-        adc, blocks, weights = self.chip.backward_adc, len(self.column_edges) - 1, self._seen.T
-        if adc.kind != "ideal":
-            weights = transposed(weights.T)
-        first = parts[0][1]
-        self._find_range("backward", codes[:, first], weights[first], self.column_edges, adc)
-        for start in range(0, len(codes), vectors):
-            given, read = codes[start : start + vectors], []
-            for group, (_, lines) in enumerate(parts):
-                rows = slice(group * blocks, (group + 1) * blocks)
-                own = curves and periphery.Transfer(*(entry[rows] for entry in curves))
-                noise = None if variance is None else variance.T[lines]
-                errors = np.ascontiguousarray(given[:, lines])
-                read.append(self._read("backward", errors, weights[lines], noise, self.column_edges, own))
-            yield read[0] if len(read) == 1 else self._together(read)
+        return self.readout.backward_by(vectors, delta)
 
-    def _together(self, read: list[np.ndarray]) -> np.ndarray:
-        """What the groups' inputs get, in the order of all inputs."""
-        y = np.empty((len(read[0]), self.layer.fan_in * len(read)), dtype=np.float32)
-        for (inputs, _), part in zip(self.groups(), read, strict=True):
-            y[:, inputs] = part
-        return y
-
-    def _find_range(self, verb: str, x: np.ndarray, weights: np.ndarray, edges: np.ndarray, adc: Adc) -> None:
-        """Set the converter's range, if it is time to and lines are driven; groups have the same."""
-        if not self.measuring or adc.kind == "ideal" or (verb in self.converters and not x.any()):
-            return
-        operand, choice = self.operands[verb], self.chip.periphery
-        if choice.kind == "whole_vector":
-            self.converters[verb] = whole_vector.range_of(x, weights, edges, adc, operand, choice)
-        else:
-            self.converters[verb] = periphery.range_of(x, weights, edges, adc, operand)
-
-    def _read(
-        self,
-        verb: str,
-        x: np.ndarray,
-        weights: np.ndarray,
-        variance: np.ndarray | None,
-        edges: np.ndarray,
-        curves: periphery.Transfer | None,
-    ) -> np.ndarray:
-        """Products of one group."""
-        adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
-        operand, blocks = self.operands[verb], len(edges) - 1
-        if self.chip.periphery.kind == "whole_vector":
-            return self._read_whole(verb, x, weights, variance, edges)
-        if adc.kind == "ideal":
-            y, clipped = backend().matmul(x, weights), 0
-        else:
-            y, clipped = periphery.product(x, weights, edges, self.converters[verb], curves, operand)
-        self.count(verb, clipped, len(x) * operand.cycles * weights.shape[1] * blocks)
-        noise = 0.0 if adc.kind == "ideal" else self._thermal(verb, adc.noise, operand, blocks)
-        if variance is None and noise == 0:
-            return y
-        spread: Any = noise
-        if variance is not None:
-            white = self.chip.device.read_noise.spectrum == "white"  # type: ignore[union-attr]
-            spread = np.sqrt(noise**2 + periphery.read_variance(x, variance, operand, white))
-        y += (spread * self.draw(y.shape)).astype(np.float32)
-        return y
-
-    def whole_periphery(self, verb: str) -> Periphery:
-        """Converters of one side as they are, where whole vectors are read."""
-        adc = self.chip.adc if verb == "forward" else self.chip.backward_adc
-        return whole_vector.converters(self.chip, adc, self.converters.get(verb))
-
-    def _read_whole(
-        self, verb: str, x: np.ndarray, weights: np.ndarray, variance: np.ndarray | None, edges: np.ndarray
-    ) -> np.ndarray:
-        """Products of one group, every line at the level of its word."""
-        operand, around = self.operands[verb], self.whole_periphery(verb)
-        found = whole_vector.product(
-            x, weights, variance, edges, operand, self.chip.periphery, around, self._fresh_address
-        )
-        self.count_reads(verb, len(x), found.reads)
-        self.count(verb, found.clipped, found.reads * weights.shape[1] * (len(edges) - 1))
-        return found.y
-
-    def _fresh_address(self) -> Address:
+    def fresh_address(self) -> Address:
         """Of random numbers that no read has used."""
         self.reads += 1
         return self.address._replace(step=self.reads)
 
-    def _thermal(self, verb: str, noise: float, operand: Operand, blocks: int) -> float:
-        """Standard deviation of an output whose every conversion has a thermal noise of so many steps.
-
-        Conversions are independent and enter with the weight of their bit, so their variances add; drawing them
-        once at the output is exact where noise passes the rounding unchanged (our choice: as if it came after).
-        """
-        return self.converters[verb].step * noise * (blocks * operand.power) ** 0.5 if noise else 0.0
-
     def draw(self, shape: tuple[int, ...]) -> np.ndarray:
         """Normal numbers for the noise of a read."""
-        return backend().normal(self._fresh_address(), CONVERSION, shape)
-
-    def _variance(self) -> np.ndarray | None:
-        """Variance of the weights from read to read: of both cells of a pair, each of which makes half of it."""
-        if self.chip.device.read_noise is None or self.held is not None:
-            return None
-        if self._noise is None:
-            each: list[Any] = [cells.read_variance() for cells in self.cells]
-            self._noise = np.sum(each, axis=0) / len(each) ** 2
-        return self._noise * np.square(self._lost()) if self.segment else self._noise
+        return backend().normal(self.fresh_address(), CONVERSION, shape)
 
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
@@ -401,7 +236,7 @@ class AnalogTile:
     def fire(self, amounts: list[np.ndarray], rounding: str) -> PulseCounts:
         """Pulses at the cells of all weights, those of a pair in the same slots."""
         counts: list[PulseCounts] = []
-        self._changed()
+        self.readout.changed()
         for cells, amount in zip(self.cells, amounts, strict=True):
             counts.append(cells.pulse(amount, rounding, self.time))
             self.time += 1
@@ -409,7 +244,7 @@ class AnalogTile:
 
     def wait(self, seconds: float) -> None:
         """Let time pass for all cells."""
-        self._changed()
+        self.readout.changed()
         for cells in self.cells:
             cells.wait(seconds)
 
@@ -417,7 +252,7 @@ class AnalogTile:
         self, rule: InMemory, state: State, x: np.ndarray, delta: Errors, learning_rate: float
     ) -> State:
         """Pulse each vector's outer product in the arrays, by a rule that forms no gradient; returns its state."""
-        self._noise = None
+        self.readout.noise = None
         return self.arrays_of(rule).update(state, x, delta.codes * np.float32(delta.scale), learning_rate)
 
     def arrays_of(self, rule: InMemory) -> InArray:
@@ -448,7 +283,7 @@ class AnalogTile:
         """All that changes."""
         return {
             "cells": [cells.state() for cells in self.cells],
-            "losses": self._losses,
+            "losses": self.readout.losses,
             "converters": {verb: list(adc) for verb, adc in self.converters.items()},
             **{name: getattr(self, name) for name in COUNTERS},
         }
@@ -457,7 +292,7 @@ class AnalogTile:
         """Take up what `state` gave."""
         for cells, saved in zip(self.cells, state["cells"], strict=True):
             cells.restore(saved)
-        self._noise, self._losses = None, state["losses"]
+        self.readout.noise, self.readout.losses = None, state["losses"]
         self.converters = {verb: Quantiser(*adc) for verb, adc in state["converters"].items()}
         for name in COUNTERS:
             setattr(self, name, state[name])

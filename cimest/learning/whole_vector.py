@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cimest.config.schema import Adc, Chip
-from cimest.config.schema import Periphery as Choice
+from cimest.config.chip import Adc, Chip
+from cimest.config.chip import Periphery as Choice
 from cimest.kernels import backend
 from cimest.kernels.digital import largest, reaching, scale_rows
 from cimest.kernels.types import Address, Periphery, Quantiser

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import backend
 from cimest.mapping.arrays import weight_array
 from hwlib.technology import load_technology

@@ -9,15 +9,35 @@ import numpy as np
 from cimest.kernels import backend
 from cimest.kernels.random import ROUNDING
 from cimest.kernels.types import PulseCounts
+from hwlib.devices import Device
+from hwlib.devices.stepwise import apply_law
 
 if TYPE_CHECKING:
     from cimest.learning.tile import AnalogTile
+
+LEAST_STEP = 2e-6
+"""Of a pair of pulses, up and down, over half the range: with less, a learning rate would ask for millions of pulses,
+one after the other (our choice)."""
 
 FULL, EMPTY = 0.75, 0.25
 """Fractions of the range that the larger and the smaller cell of a pair exceed when it is refreshed."""
 
 ROUNDS_MAX = 8
 """Writes of a row after which its controller gives up, be there cells that do not move (our choice)."""
+
+
+def pulses_per_cell(device: Device) -> float:
+    """Pulses that move a cell by half the range of a typical one, at the pace in its middle.
+
+    Raises
+    ------
+    ValueError
+        If pulses do not move it there.
+    """
+    up, down = apply_law(device.update, device.states, np.zeros(2), np.array([1, -1]))
+    if up - down < LEAST_STEP:
+        raise ValueError(f"device {device.name}: pulses do not move a cell that is in the middle of its range")
+    return float(2 / (up - down))
 
 
 def write(tile: AnalogTile, amount: np.ndarray, rounding: str) -> PulseCounts:
@@ -42,7 +62,7 @@ def _verified(tile: AnalogTile, wanted: list[np.ndarray]) -> PulseCounts:
     plus so many steps of a typical cell in the middle of its range. Cells of a one-sided pair that have gone too far
     stay there.
     """
-    step = 1 / tile.pulses_per_cell
+    step = 1 / pulses_per_cell(tile.chip.device)
     targets = [before + np.rint(amount) * step for before, amount in zip(_read(tile), wanted, strict=True)]
     targets = [np.clip(target, -1, 1) for target in targets]
     counts, amounts = PulseCounts.none(*tile.counts.longest_up.shape), wanted

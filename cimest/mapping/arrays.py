@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from hwlib.component import Component, Real
 from hwlib.components.cells import ResistiveArray
 from hwlib.components.crosspoint import CrossbarArray, CrosspointArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import Part, across
 from cimest.mapping.sram_unit import sram_unit
 from cimest.network import Activation, Add, Attention, AveragePool, Lstm, MaxPool, Network, PlaceEmbedding

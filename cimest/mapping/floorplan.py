@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.blocks import by_kernel_position
 from cimest.network import Network, Weighted
 from hwlib.component import Real

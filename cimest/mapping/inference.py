@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cimest.config.chip import Chip
 from cimest.config.inference import STATIC
-from cimest.config.schema import Chip
 from cimest.mapping.arrays import lines_of, weight_array
 from cimest.mapping.digital import layer_parts
 from cimest.mapping.floorplan import FloorPlan, place

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from cimest.config.schema import Adc, Chip
+from cimest.config.chip import Adc, Chip
 
 Signs = Literal["none", "two_phase", "twos_complement"]
 

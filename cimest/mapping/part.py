@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from hwlib.component import Component, Real
 from hwlib.components import COMPONENTS
 from hwlib.components.adc import FlashAdc, NoConverter, SarAdc

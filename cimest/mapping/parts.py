@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cimest.config.schema import Adc, Chip
+from cimest.config.chip import Adc, Chip
 from cimest.mapping.arrays import lines_of, weight_array
 from cimest.mapping.digital import layer_parts
 from cimest.mapping.floorplan import FloorPlan, gradient_blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import SPARE_BITS, Part, adc
 from hwlib.component import Real
 from hwlib.components.adder_tree import Accumulator

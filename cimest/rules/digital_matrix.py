@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cimest.actions import Action
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network, Weighted
 from hwlib.component import Real

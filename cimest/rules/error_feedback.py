@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from cimest.actions import Action
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network, Weighted
 from cimest.rules.digital_matrix import DigitalMatrix, Storage

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.floorplan import place
 from cimest.mapping.part import Part
 from cimest.mapping.parts import weight_array

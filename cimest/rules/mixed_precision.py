@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network
 from cimest.rules.in_memory import BUFFER_BITS, DIGITAL_PULSES, Bits, InMemory

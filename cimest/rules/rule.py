@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cimest.actions import Action
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network, Weighted
 

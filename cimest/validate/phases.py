@@ -14,7 +14,7 @@ from cimest.actions import PASSES
 from cimest.activity import Activity, LayerActivity
 from cimest.config import Experiment
 from cimest.estimate import energies, operations
-from cimest.run import Priced, price_experiment
+from cimest.pricing import Priced, price_experiment
 from cimest.validate.energies import gradient_conversions, supplied
 from cimest.validate.report import Report, printed, work
 from cimest.validate.row import AREA, ENERGY, UNEXPLAINED, Row, within

@@ -14,7 +14,7 @@ import yaml
 from cimest.config import load
 from cimest.estimate.calibration import CONTROL, family
 from cimest.estimate.uncertainty import LEAKAGE
-from cimest.run import Priced, price_experiment
+from cimest.pricing import Priced, price_experiment
 from cimest.validate.silicon_fit import TOTAL, Figure
 
 SCALES = {"pJ": 1e-12, "fJ": 1e-15, "mm²": 1e-6, "µm²": 1e-12}

@@ -13,7 +13,7 @@ from typing import Any
 
 from cimest.activity import LayerActivity
 from cimest.config import Experiment
-from cimest.run import training_samples
+from cimest.pricing import training_samples
 
 ASSUMED = asdict(LayerActivity())
 """What a file leaves out, since it was not measured."""

@@ -30,10 +30,10 @@ from cimest.config.loader import dump_yaml
 from cimest.config.schema import Dataflow, RuleChoice
 from cimest.estimate import energies, operations, price
 from cimest.explore.dataflow import in_array, optimise
+from cimest.pricing import Priced, build_rule, price_experiment
 from cimest.report.figures import DOUBLE, INK, MM, save, style
 from cimest.report.groups import GROUPS, grouped, label
 from cimest.report.waterfall import waterfall as drawn
-from cimest.run import Priced, build_rule, price_experiment
 
 EXAMPLES = Path(__file__).parents[1]
 

@@ -25,8 +25,8 @@ from cimest.config import Experiment, load
 from cimest.explore import rates
 from cimest.explore.figures import figure_of, scale_log
 from cimest.explore.trainings import Trainings
+from cimest.pricing import price_experiment, training_samples
 from cimest.report.figures import DOUBLE, INK, STYLE
-from cimest.run import price_experiment, training_samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,8 @@ from cimest.cli.main import main
 from cimest.compare import allowed, changed, differences, spelled, waterfall
 from cimest.config import load
 from cimest.estimate import energies
-from cimest.explore.dataflow import CHOICES, SIZES, optimise, with_sizes
+from cimest.explore.dataflow import optimise
+from cimest.explore.dataflow_space import CHOICES, SIZES, with_sizes
 from cimest.pricing import price_experiment
 from cimest.run import estimate
 from tests.cimest.designs import experiment, vgg8

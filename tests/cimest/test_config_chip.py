@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from cimest.config import ConfigError, load
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping.arrays import lines_of, weight_array
 from cimest.mapping.part import technology
 from hwlib.components.cells import ResistiveArray

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cimest.cli.main import main
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.learning.tile import AnalogTile
 from cimest.network import linear
 from hwlib.components.cells import ResistiveArray

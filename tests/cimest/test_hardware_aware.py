@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cimest.caveats import warnings
-from cimest.config.schema import Chip
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.config.chip import Chip
+from cimest.learning.codes import Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import linear
 from hwlib.devices import load_device
 from tests.cimest.learning_cases import experiment, trainer
@@ -56,7 +57,7 @@ def test_noise_has_the_size_that_is_asked_for_and_is_fresh():
     drawn = []
     for _ in range(2):
         reader.disturb(0.1)
-        drawn.append(reader.held - reader.weights)
+        drawn.append(reader.readout.held - reader.weights)
     largest = np.abs(reader.weights).max()
     for noise in drawn:
         assert noise.std() == pytest.approx(0.1 * largest, rel=0.03)
@@ -94,7 +95,7 @@ def test_noise_changes_training_and_tests_are_without_it():
     assert aware.history[-1].test_accuracy > 0.5  # chance is 0.25
     for matrix in aware.model.matrices:
         weights = matrix.tile.weights
-        assert matrix.tile.held is None
+        assert matrix.tile.readout.held is None
         # the deviation of the batch before was a little larger, and a step is one of the device's states
         assert np.abs(weights).max() < 1.05 * AWARE["clip"] * weights.std() + 2 / matrix.tile.chip.device.states
 

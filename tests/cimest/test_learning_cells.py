@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import laws, laws_compiled
 from cimest.kernels.threads import set_threads
 from cimest.kernels.types import Address
 from cimest.learning.cells import CellArray, device_states
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.codes import Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import Conv, linear
 from hwlib.devices import load_device
 from hwlib.devices.cell_law import cell_law

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from cimest.config import Experiment
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.datasets import Data
 from cimest.learning import Trainer
 from cimest.learning.attention import AttentionPart
-from cimest.learning.codes import Codes, Encoder, aligned, power_of_two, quantise
+from cimest.learning.codes import Codes, Encoder, Errors, aligned, power_of_two, quantise
 from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
 from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart
 from cimest.learning.losses import centre, cross_entropy
@@ -16,7 +16,7 @@ from cimest.learning.matrix import Matrix
 from cimest.learning.model import encoded
 from cimest.learning.normalisation import NormalisePart
 from cimest.learning.recurrent import FORGET, LstmPart
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import (
     NETWORKS,
     Activation,

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import converters, converters_compiled, reference
 from cimest.kernels.converters import Transfer
 from cimest.kernels.types import Address, Quantiser
 from cimest.learning import periphery
+from cimest.learning.codes import Errors
 from cimest.learning.ledger import taken
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.tile import AnalogTile
 from cimest.mapping import operands
 from cimest.mapping.operands import Operand
 from cimest.network import linear
@@ -99,7 +100,7 @@ def test_an_offset_cancels_between_two_phases_and_stays_in_one():
 def test_offsets_are_those_of_converters_not_of_columns():
     """12 columns, 5 to a converter: three patterns of the drawn spread, other ones in each block of rows."""
     reader = tile(adc={"offset": 0.4, "columns_per_adc": 5}, array={"rows": 20, "columns": 128})
-    offsets = reader.curves["forward"].offset
+    offsets = reader.readout.curves["forward"].offset
     assert offsets.shape == (2, 12)
     for block in offsets:
         assert [len(set(block[part])) for part in (slice(0, 5), slice(5, 10), slice(10, 12))] == [1, 1, 1]
@@ -107,7 +108,7 @@ def test_offsets_are_those_of_converters_not_of_columns():
     many = periphery.transfer(0.4, 0.0, Address(1, 0, 0), 0, 40, np.arange(100))
     assert np.std(many.offset) == pytest.approx(0.4, rel=4 / np.sqrt(2 * 4000))  # four standard errors
     assert reader.unit.curves is None
-    assert tile(number=1, adc={"offset": 0.4}).curves["forward"].offset[0, 0] != offsets[0, 0]
+    assert tile(number=1, adc={"offset": 0.4}).readout.curves["forward"].offset[0, 0] != offsets[0, 0]
 
 
 def test_arrays_end_where_blocks_do():
@@ -266,10 +267,10 @@ def test_noise_that_goes_with_the_conductance_feels_the_ratio_of_on_to_off():
     """At the low end a cell of 1 / 24 Mohm makes a hundredth of the noise of one of 1 / 240 kohm."""
     noisy = tile(white(0.02, "conductance"), **EXACT)
     noisy.cells[0].weights[:] = -1
-    low = noisy._variance().copy()
+    low = noisy.readout.variance().copy()
     noisy.cells[0].weights[:] = 1
-    noisy._noise = None
-    np.testing.assert_allclose(noisy._variance() / low, 100.0**2, rtol=1e-5)
+    noisy.readout.noise = None
+    np.testing.assert_allclose(noisy.readout.variance() / low, 100.0**2, rtol=1e-5)
 
 
 # Ledger

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels.digital import column_sums
 from cimest.kernels.types import Quantiser
 from cimest.learning import converter
 from cimest.learning.cells import device_states, nearest
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.codes import Errors
+from cimest.learning.tile import AnalogTile
 from cimest.network import linear
 from hwlib.devices import load_device
 

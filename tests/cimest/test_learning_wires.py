@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from cimest.config import ConfigError, load
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import reference
 from cimest.kernels.threads import set_threads
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.codes import Errors
+from cimest.learning.tile import AnalogTile
 from cimest.learning.wires import losses, segment_resistance
 from cimest.network import linear
 from hwlib.devices import load_device

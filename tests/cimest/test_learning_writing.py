@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.kernels import laws
 from cimest.learning.cells import CellArray
 from cimest.learning.tile import AnalogTile

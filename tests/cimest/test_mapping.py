@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimest.config.schema import Chip
+from cimest.config.chip import Chip
 from cimest.mapping import column_edges, gradient_edges, place, row_edges
 from cimest.mapping.floorplan import blocks
 from cimest.network import NETWORKS, Conv

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from cimest.config.schema import Periphery as Choice
+from cimest.config.chip import Periphery as Choice
 from cimest.datasets import Data
 from cimest.kernels import in_memory_types as types
 from cimest.kernels import sample_chain

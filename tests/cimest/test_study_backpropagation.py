@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from cimest.cli.main import main
 from cimest.config import load
-from cimest.explore import dataflow
+from cimest.explore import dataflow_space
 from cimest.pricing import price_experiment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -62,9 +62,11 @@ def test_the_study_of_a_small_network(study, tmp_path, monkeypatch):
     """Each row's ratio is that of its energies; steps end where designs are; a search is never worse than its start."""
     (tmp_path / "mlp.yaml").write_text(MLP)
     monkeypatch.setattr(study, "CASES", {"MLP": (str(tmp_path / "mlp.yaml"), ())})
-    monkeypatch.setattr(dataflow, "CHOICES", {"training.rule.storage": ("dram", "sram")})
-    few = {path: values[::4] for path, values in dataflow.SIZES.items() if path.endswith("lanes") or "group" in path}
-    monkeypatch.setattr(dataflow, "SIZES", few)
+    monkeypatch.setattr(dataflow_space, "CHOICES", {"training.rule.storage": ("dram", "sram")})
+    few = {
+        path: values[::4] for path, values in dataflow_space.SIZES.items() if path.endswith("lanes") or "group" in path
+    }
+    monkeypatch.setattr(dataflow_space, "SIZES", few)
     result = CliRunner().invoke(study.main, ["--out", str(tmp_path / "out"), "--quick"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     with (tmp_path / "out/table.csv").open() as file:

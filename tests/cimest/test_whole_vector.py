@@ -8,12 +8,13 @@ import pytest
 from cimest.activity import Activity, LayerActivity
 from cimest.caveats import learning_warnings
 from cimest.config import ConfigError, load
-from cimest.config.schema import Adc, Chip
-from cimest.config.schema import Periphery as Choice
+from cimest.config.chip import Adc, Chip
+from cimest.config.chip import Periphery as Choice
 from cimest.kernels.types import Address, Periphery
 from cimest.learning import whole_vector
 from cimest.learning.census import MEANS, power
-from cimest.learning.tile import AnalogTile, Errors
+from cimest.learning.codes import Errors
+from cimest.learning.tile import AnalogTile
 from cimest.learning.trainer import CALIBRATE_TOGETHER
 from cimest.mapping.operands import Operand
 from cimest.network import Conv, linear
