@@ -124,6 +124,10 @@ class Encoder:
         mask(error, self.within)
         return error
 
+    def rescale(self, ratio: float) -> None:
+        """Values are larger by a ratio from now on."""
+        self.step *= ratio
+
     def state(self) -> dict[str, Any]:
         """All that the next batch depends on."""
         return {"step": self.step}

@@ -37,20 +37,25 @@ class Centring:
     ----------
     offset : array, shape (channels,), or None
         Where the centre of each channel is put, none: at zero.
-    adapts : bool
-        Whether the shift changes after the first batch: it may where what is behind does not mind its size.
+    free : bool
+        Whether what is behind does not mind the output's size.
     centred : bool
         Whether means are subtracted at all.
     followers : list
-        What keeps means of the layers behind, whose inputs change with the shift; each has `rescale`.
+        What goes by the output's size where it is free: its codes, and the layers behind; each has `rescale`.
     """
 
     def __init__(self, channels: int, target: float, centred: bool = True):
         self.target, self.scale, self.batches, self.centred = target, 1.0, 0, centred
         self.mean = np.zeros(channels, dtype=np.float32)
         self.offset: np.ndarray | None = None
-        self.adapts = False
+        self.free = False
         self.followers: list[Any] = []
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the shift changes after the first batch; that of the last layer, behind which is none, does not."""
+        return self.free and bool(self.followers)
 
     def follow(self, y: np.ndarray, unit: float = 1.0) -> None:
         """Take the means of a batch into the running ones; the first batch's are taken as they are.
@@ -73,16 +78,18 @@ class Centring:
         shift(y, self.scale * unit, offset if self.offset is None else offset + self.offset)
 
     def _adjust(self, size: float) -> None:
-        """Choose the shift for outputs of that root mean square; later only if that is off by a factor of two.
-
-        The inputs of the layers behind change with it, and so do the means of their outputs.
-        """
+        """Choose the shift for outputs of that root mean square; later only if that is off by a factor of two."""
         fresh = self.batches == 1
         if size > 0 and (fresh or self.adapts):
             before, wanted = self.scale, self.target / size
             self.scale = power_of_two(wanted) if fresh else follows(before, wanted)
-            for follower in self.followers:
-                follower.rescale(self.scale / before)
+            if not fresh:
+                self._pass_on(self.scale / before)
+
+    def _pass_on(self, ratio: float) -> None:
+        """All layers behind take a change of size at once, so that none of their codes changes."""
+        for follower in self.followers:
+            follower.rescale(ratio)
 
     @property
     def constant(self) -> np.ndarray:
@@ -90,8 +97,12 @@ class Centring:
         return np.zeros_like(self.mean) if self.offset is None else self.offset
 
     def rescale(self, ratio: float) -> None:
-        """What comes in is larger by a ratio from now on."""
+        """What comes in is larger by a power of two from now on, and what goes out if its size is free."""
         self.mean *= np.float32(ratio)
+        if self.free:
+            self._pass_on(ratio)
+        else:
+            self.scale /= ratio
 
     def state(self) -> State:
         """All that the next batch depends on."""

@@ -114,11 +114,8 @@ class Model:
                 self.parts[layer.name] = _digital(layer)
         self.encoders = {name: _encoder(network, name, self.input_bits) for name in read}
         for part in self.matrices:
-            behind = _behind(network, part.layer) if isinstance(part, Matrix) else []
-            part.centring.adapts = bool(behind) and all(isinstance(layer, Conv | Normalise) for layer in behind)
-            parts = [self.parts[layer.name] for layer in behind]
-            if part.centring.adapts:
-                part.centring.followers = [one.centring if isinstance(one, Matrix) else one for one in parts]
+            if isinstance(part, Matrix):
+                self._follow(part)
         last = self.parts[network.layers[-1].name]
         if isinstance(last, Matrix) and experiment.training.loss == "cross_entropy":
             last.centring.offset = centre(labels, network.output[0])
@@ -127,6 +124,17 @@ class Model:
             name: max((order.index(layer.name) for layer in network.consumers_of(name)), default=len(order))
             for name in (INPUT, *order)
         }
+
+    def _follow(self, part: Matrix) -> None:
+        """Tell a layer what goes by the size of its output, unless something behind minds that."""
+        passing, behind = _behind(self.network, part.layer)
+        if all(isinstance(layer, Conv | Normalise) for layer in behind):
+            parts = [self.parts[layer.name] for layer in behind]
+            part.centring.free = True
+            part.centring.followers = [
+                *(self.encoders[layer.name] for layer in passing if layer.name in self.encoders),
+                *(one.centring if isinstance(one, Matrix) else one for one in parts),
+            ]
 
     def outputs(self, samples: np.ndarray, training: bool = False) -> np.ndarray:
         """Outputs (vectors, classes) for a batch (samples, channels, height, width): one vector for each label."""
@@ -315,13 +323,18 @@ def _digital(layer: Layer) -> Part:
     return DIGITAL[type(layer)](layer)
 
 
-def _behind(network: Network, layer: Layer) -> list[Layer]:
-    """What reads a layer's output, through rectifiers and pools or not: functions that a factor passes unchanged."""
-    found: list[Layer] = []
+def _behind(network: Network, layer: Layer) -> tuple[list[Layer], list[Layer]]:
+    """The layer with rectifiers and pools behind it, which a factor passes unchanged, and what reads them."""
+    passing: list[Layer] = [layer]
+    behind: list[Layer] = []
     for after in network.consumers_of(layer.name):
         rectifier = isinstance(after, Activation) and after.kind == "relu"
-        found += _behind(network, after) if rectifier or isinstance(after, MaxPool | AveragePool) else [after]
-    return found
+        if rectifier or isinstance(after, MaxPool | AveragePool):
+            further = _behind(network, after)
+            passing, behind = passing + further[0], behind + further[1]
+        else:
+            behind.append(after)
+    return passing, behind
 
 
 def _shaped(signal: Signal, shape: Shape) -> Signal:

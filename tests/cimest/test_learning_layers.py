@@ -298,8 +298,8 @@ def test_outputs_are_shifted_to_the_size_of_one_and_the_last_shift_stays():
     layer = linear("fc", 40, 12)
     part = Matrix(layer, tile(layer), 1.0, 8, passes=False)
     codes = np.random.default_rng(0).integers(-127, 128, (200, 1, 1, 40)).astype(np.int8)
-    for adapts, expected in ((False, 4), (True, 1)):
-        part.centring.batches, part.centring.adapts = 0, adapts
+    for followers, expected in (([], 4), ([Encoder(8, signed=True)], 1)):  # the last layer has none
+        part.centring.batches, part.centring.free, part.centring.followers = 0, True, followers
         first = part.forward(Codes(codes, 1 / 256), training=True)
         assert 0.7 < first.std() < 1.42  # the nearest power of two
         larger = part.forward(Codes(codes, 1 / 64), training=True)
@@ -491,6 +491,34 @@ def test_only_linear_layers_follow_the_size_of_their_outputs():
     gates = next(part for part in model.matrices if isinstance(part, LstmPart))
     assert not gates.centring.adapts
     assert not gates.centring.followers
+
+
+@pytest.mark.parametrize("last", ["relu", "tanh"])
+def test_a_change_of_shift_changes_no_code(last):
+    """All behind the first layer follows it, pools and their codes too: outputs are four times as large, or, where a
+    hyperbolic tangent minds the size, as they were. Powers of two are exact in single precision.
+    """
+    layers = [
+        Conv("c1", (2, 8, 8), 6, 3, padding=1), Activation("r1", (6, 8, 8)), MaxPool("p1", (6, 8, 8), 2),
+        Conv("c2", (6, 4, 4), 5, 3, padding=1), Activation("r2", (5, 4, 4), last),
+        Conv("c3", (5, 4, 4), 2, 4),
+    ]  # fmt: skip
+    data = images()
+    model = Trainer(experiment(), Network("chain", layers), data, True).model
+    model.matrices[-1].centring.offset = None  # what is added to the sizes of all classes
+    for _ in range(3):
+        model.outputs(data.train_images[:50], training=True)
+    model.measure(False)
+    before, first = model.outputs(data.test_images), model.matrices[0].centring
+    codes = {name: encoder.step for name, encoder in model.encoders.items()}
+    first.scale *= 4
+    first._pass_on(4.0)
+    after = model.outputs(data.test_images)
+    if last == "relu":
+        assert np.array_equal(after, 4 * before)
+        assert {name: encoder.step for name, encoder in model.encoders.items()} == {n: 4 * s for n, s in codes.items()}
+    else:
+        assert np.array_equal(after, before)
 
 
 def test_errors_are_summed_where_the_graph_branches(exact_errors):
