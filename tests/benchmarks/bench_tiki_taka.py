@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--rule", default="tiki_taka_v2")
     parser.add_argument("--states", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=0.03)
+    parser.add_argument("--rate", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1, help="of the toy problem")
     parser.add_argument("--data", help="folder with the official files of MNIST")
