@@ -324,15 +324,20 @@ def dotted(context, sums, a, b):
     return sums(sums, a, b), generate
 
 
+def _across(builder, operation, values, element, flags=()):
+    """All lanes of a vector in one number."""
+    kind = values.type
+    name = f"llvm.vector.reduce.{operation}.v{kind.count}{element}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind.element, [kind]), name)
+    return builder.call(function, [values], fastmath=flags)
+
+
 @intrinsic
 def reduced(context, values):
     """Sum of all lanes of whole numbers."""
 
     def generate(context, builder, signature, arguments):
-        kind = arguments[0].type
-        name = f"llvm.vector.reduce.add.v{kind.count}{kind.element}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind.element, [kind]), name)
-        return builder.sext(builder.call(function, arguments), _WORD)
+        return builder.sext(_across(builder, "add", arguments[0], arguments[0].type.element), _WORD)
 
     return types.int64(values), generate
 
@@ -342,10 +347,7 @@ def largest(context, values):
     """Largest of all lanes in single precision, none of which is NaN."""
 
     def generate(context, builder, signature, arguments):
-        kind = arguments[0].type
-        name = f"llvm.vector.reduce.fmax.v{kind.count}f32"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind.element, [kind]), name)
-        return builder.call(function, arguments, fastmath=("nnan",))
+        return _across(builder, "fmax", arguments[0], "f32", ("nnan",))
 
     return types.float32(values), generate
 

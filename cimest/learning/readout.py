@@ -159,7 +159,9 @@ class Readout:
             return y
         spread: Any = noise
         if variance is not None:
-            white = self.chip.device.read_noise.spectrum == "white"  # type: ignore[union-attr]
+            read_noise = self.chip.device.read_noise
+            assert read_noise is not None, "see variance"
+            white = read_noise.spectrum == "white"
             spread = np.sqrt(noise**2 + periphery.read_variance(x, variance, operand, white))
         y += (spread * self.tile.draw(y.shape)).astype(np.float32)
         return y
