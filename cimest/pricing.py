@@ -88,14 +88,17 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
         tech = technology(chip)
         plan = plan_inference(network, chip) if inferring else place(network, chip)
         batch = experiment.training.batch
-        design = Design(network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start)
+        design = Design(
+            network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start, experiment.centred
+        )
         if inferring:
             parts = inference_parts(network, chip, plan, tech, schedule.gradient_bits)
             design = replace(design, parts=parts)
             actions = inference(design, activity)
         else:
             products = design.products_in_a_lane
-            parts = inventory(network, chip, plan, tech, schedule.gradient_bits, rule.parts(network, chip), products)
+            own = rule.parts(network, chip)
+            parts = inventory(network, chip, plan, tech, schedule.gradient_bits, own, products, experiment.centred)
             design = replace(design, parts=parts)
             actions = training_step(design, rule, activity)
             activity = with_wear(design, actions, activity)

@@ -74,6 +74,11 @@ class Training(Section):
         "noise: its deviation over the largest weight of a layer. For weights that are programmed elsewhere; no "
         "circuit is priced that makes it",
     )
+    centring: bool | None = Field(
+        None,
+        description="whether the running mean of each channel is taken off a layer's outputs, and off the errors that "
+        "come back to them, digitally; none: unless pulses in the arrays are the update",
+    )
     clip: float | None = Field(
         None,
         ge=1,
@@ -145,3 +150,9 @@ class Experiment(Section):
     activity: str | None = Field(None, description="file with recorded activity, for an estimate without a run")
     programming: Programming = Field(default_factory=Programming, description="how trained weights are written")
     seed: int = Field(0, ge=0, lt=2**32)
+
+    @property
+    def centred(self) -> bool:
+        """Whether outputs and errors are centred; what pulses in the arrays follow is the gradient as it is."""
+        chosen = self.training.centring
+        return self.chip.weight_gradient.unit != "in_array" if chosen is None else chosen

@@ -35,6 +35,8 @@ class Design:
         The chip's inventory by name.
     learning_rate : float or array
         At the start, which sets the trains of an update in the arrays; infinite: the longest ones.
+    centred : bool
+        Whether running means are taken off each layer's outputs, and off the errors that come back to them.
     """
 
     network: Network
@@ -44,6 +46,7 @@ class Design:
     batch: int
     parts: Mapping[str, Part]
     learning_rate: Real = float("inf")
+    centred: bool = True
 
     @property
     def gradient_arrays(self) -> Real:

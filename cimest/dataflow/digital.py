@@ -44,13 +44,12 @@ SLOPE = 2
 
 
 def forward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
-    """Forward pass of a stage's layers without weights, with centring: each output less its channel's mean.
+    """Forward pass of a stage's layers without weights, with centring.
 
-    Centring also updates that mean. As many values are worked on side by side as the bus delivers.
+    As many values are worked on side by side as the bus delivers.
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
-    if chip.weight_gradient.unit != "in_array":  # outputs whose gradient is pulsed in the arrays stay as they are
-        yield streamed(design, name, "forward", "centring", "accumulate", 2 * design.output_values(placement))
+    yield from centring(design, placement, "forward")
     if isinstance(placement.layer, Lstm):
         yield gates(design, placement.layer, "forward")
     for layer in stage.digital:
@@ -108,6 +107,7 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
         yield from _backward(design, name, layer, activity)
     if isinstance(placement.layer, Lstm):
         yield gates(design, placement.layer, "backward")
+    yield from centring(design, placement, "backward")
     passes = 1 + normalised_batches(needed)
     read = stage.returned_before * word * passes
     made, kept = 0, 0
@@ -164,6 +164,13 @@ def update(design: Design, placement: Placement) -> Iterator[Action]:
         yield streamed(design, name, pass_, "vector_unit", "multiply_accumulate", changed)
         for action in ("read", "write"):
             yield from _learned(design, name, pass_, "dram" if tokens else "global_buffer", action, changed)
+
+
+def centring(design: Design, placement: Placement, pass_: str) -> Iterator[Action]:
+    """Outputs, or errors at them, less the running mean of their channel, which is updated: two sums for a value."""
+    if design.centred:
+        count = 2 * design.output_values(placement)
+        yield streamed(design, placement.layer.name, pass_, "centring", "accumulate", count)
 
 
 def streamed(design: Design, name: str, pass_: str, part: str, action: str, count: Real) -> Action:

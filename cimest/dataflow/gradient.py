@@ -27,7 +27,8 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
         yield from multiplied(design, placement, activity)
     else:
         yield from in_memory(design, placement, activity)
-    yield from centring(design, placement)
+    if design.centred:
+        yield from centring(design, placement)
     yield from set_aside(design, placement, scaled)
 
 

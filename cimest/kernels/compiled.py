@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cimest.kernels.draws import normal, uniform
-from cimest.kernels.exact import centred_gradient, matmul
+from cimest.kernels.exact import exact_gradient, matmul
 from cimest.kernels.ir_drop import ir_drop, ir_drop_correction
 from cimest.kernels.noisy import noisy_mvm
 from cimest.kernels.products import bit_serial_mvm, weight_gradient
@@ -13,7 +13,7 @@ from cimest.kernels.updates import pulsed_update
 
 __all__ = [
     "bit_serial_mvm",
-    "centred_gradient",
+    "exact_gradient",
     "ir_drop",
     "ir_drop_correction",
     "matmul",

@@ -60,11 +60,11 @@ def runs(x: np.ndarray, errors: np.ndarray) -> list[range]:
     return [range(run[0], run[-1] + 1, DEPTH) for run in found]
 
 
-def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
-    """See `reference.centred_gradient`; equal: single precision holds the sums of a run, and double those of all."""
+def exact_gradient(x: np.ndarray, errors: np.ndarray, scale: float, centred: bool) -> np.ndarray:
+    """See `reference.exact_gradient`; equal: single precision holds the sums of a run, and double those of all."""
     single_blas()
     gradient = np.empty((x.shape[1], errors.shape[1]), dtype=np.float32)
-    means, sums = column_sums(x) / len(x), column_sums(errors)
+    means, sums = column_sums(x) / len(x) * centred, column_sums(errors)
     strip, exact = even(len(means), max(1, STRIP // len(sums))), runs(x, errors)
 
     def work(first: int, last: int) -> None:

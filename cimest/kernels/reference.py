@@ -326,21 +326,23 @@ def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) @ weights
 
 
-def centred_gradient(x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
-    """Exact weight gradient of inputs that count from their mean over the vectors, times `scale`.
+def exact_gradient(x: np.ndarray, errors: np.ndarray, scale: float, centred: bool) -> np.ndarray:
+    """Exact weight gradient, times `scale`.
 
     Parameters
     ----------
     x, errors : array of uint8, or of int8 from -127 to 127, shapes (vectors, rows) and (vectors, columns)
     scale : float
         A power of two.
+    centred : bool
+        Whether inputs count from their mean over the vectors.
 
     Returns
     -------
     array of float32, shape (rows, columns)
     """
     exact, sums = x.astype(np.float64).T @ errors.astype(np.float64), errors.sum(axis=0, dtype=np.float64)
-    means = x.sum(axis=0, dtype=np.float64) / len(x)
+    means = x.sum(axis=0, dtype=np.float64) / len(x) * centred
     return ((exact - means[:, None] * sums) * scale).astype(np.float32)
 
 

@@ -38,7 +38,7 @@ class GradientUnit:
         self.curves = periphery.unit_curves(self.unit, tile.address, self.input_bits, channels)
 
     def gradient(self, x: np.ndarray, errors: np.ndarray, scale: float) -> np.ndarray:
-        """Products of one group, inputs taken from their mean, times the value of an error of one.
+        """Products of one group, inputs taken from their mean if outputs are, times the value of an error of one.
 
         Parameters
         ----------
@@ -51,14 +51,16 @@ class GradientUnit:
         array of float32, shape (fan-in, columns)
         """
         if self.unit.unit == "digital" or self.unit.adc_kind == "ideal":
-            return backend().centred_gradient(x, errors, scale)
+            return backend().exact_gradient(x, errors, scale, self.tile.centred)
         by_position, blocks = self._blocks(len(x))
         longest = max(int(np.diff(edges).max()) for edges in by_position)
         _, high = converter.codes(self.unit.adc_bits, signed=False)
         if longest <= high and self.curves is None and self.unit.adc_noise == 0:
             # every count has a code of its own: the unit is exact, and so is this product of whole numbers
-            return backend().centred_gradient(x, errors, scale)
+            return backend().exact_gradient(x, errors, scale, self.tile.centred)
         product = self._converted(x, errors, by_position, blocks, longest)
+        if not self.tile.centred:
+            return product * np.float32(scale)
         gradient = np.empty_like(product)
         centre(product, column_sums(x) / len(x), column_sums(errors), scale, gradient)
         return gradient

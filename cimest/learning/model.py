@@ -298,7 +298,9 @@ def _weighted(
     """The part of a layer with weights; its outputs are shifted to the size of one, the last one's to the loss's."""
     chip, training = experiment.chip, experiment.training
     bits = experiment.dataflow.gradient.bits
-    tile = AnalogTile(layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once)
+    tile = AnalogTile(
+        layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once, experiment.centred
+    )
     target = OUTPUT_RANGE[training.loss] if layer is network.layers[-1] else 1.0
     if chip.weight_gradient.unit == "in_array":
         target *= ROOM_TO_GROW

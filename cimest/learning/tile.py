@@ -48,6 +48,8 @@ class AnalogTile:
         Word in which the weight gradient of a batch is handed to the rule.
     stored_once : bool
         Whether the weight-gradient unit stores the input map once, or its part for each kernel position.
+    centred : bool
+        Whether the layer's outputs are centred, so that the weight gradient is that of centred inputs.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class AnalogTile:
     stacked: bool
     gradient_bits: int
     stored_once: bool = True
+    centred: bool = True
     cells: tuple[CellArray, ...] = field(init=False)
     converters: dict[str, Quantiser] = field(init=False, default_factory=dict)
     clipped: dict[str, int] = field(init=False, default_factory=dict)
@@ -204,7 +207,7 @@ class AnalogTile:
     def weight_gradient(self, x: np.ndarray, delta: Errors) -> np.ndarray:
         """Inputs times errors, summed over all vectors of the batch by the weight-gradient unit.
 
-        Since the layer's output is centred (see `Matrix`), inputs count from their mean over the batch: the unit's
+        Where the layer's output is centred (see `Centring`), inputs count from their mean over the batch: the unit's
         result less the product of mean input and summed error, which counters beside the unit collect.
 
         Parameters

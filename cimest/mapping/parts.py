@@ -216,15 +216,18 @@ def gradient_parts(
     }
 
 
-def digital_parts(network: Network, chip: Chip, tech: Technology, gradient_bits: int) -> dict[str, Part]:
-    """Units that work on words as the chip's bus delivers them, the global buffer, and the DRAM."""
+def digital_parts(network: Network, chip: Chip, tech: Technology, gradient_bits: int, centred: bool) -> dict[str, Part]:
+    """Units that work on words as the chip's bus delivers them, the global buffer, and the DRAM; see `inventory`."""
     lanes = np.maximum(1, chip.bus_bits // chip.input_bits)
     pulse_bits = np.ceil(np.log2(chip.device.states))
     control = UpdateControl(value_bits=gradient_bits, pulse_bits=pulse_bits)
     multiplier = MultiplyAccumulate(gradient_bits, gradient_bits, gradient_bits)
-    parts = {
+    centring = {
         "centring": Part(Accumulator(bits=gradient_bits), lanes, "chip"),
         "centring_multiplier": Part(multiplier, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
+    }
+    parts = {
+        **(centring if centred else {}),
         "rate_multiplier": Part(
             Multiplier(gradient_bits, gradient_bits), np.maximum(1, chip.bus_bits // gradient_bits), "chip"
         ),
@@ -243,11 +246,13 @@ def inventory(
     gradient_bits: int,
     rule_parts: Mapping[str, Part],
     products: Real | None = None,
+    centred: bool = True,
 ) -> dict[str, Part]:
     """All parts of a chip that carries this network, by name.
 
     `rule_parts` are those of the training rule, which take the place of others of their names; `products` is how many
-    a lane of a digital weight-gradient unit sums, by default those of all positions of an image.
+    a lane of a digital weight-gradient unit sums, by default those of all positions of an image; `centred` says whether
+    means are taken off outputs and errors.
     """
     arrays = array_parts(chip, plan, tech)
     array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
@@ -264,7 +269,7 @@ def inventory(
     parts = {
         **tiled,
         **gradient,
-        **digital_parts(network, chip, tech, gradient_bits),
+        **digital_parts(network, chip, tech, gradient_bits, centred),
         **scaling_parts(chip, np.maximum(chip.input_bits, chip.error_bits), result),
         **rule_parts,
     }

@@ -23,7 +23,7 @@ BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference
 def test_backends_have_the_same_kernels_with_the_same_arguments():
     for name in (
         "bit_serial_mvm", "weight_gradient", "pulsed_update", "outer_product_update", "matmul", "noisy_mvm",
-        "centred_gradient", "normal", "uniform",
+        "exact_gradient", "normal", "uniform",
     ):  # fmt: skip
         assert inspect.signature(getattr(backend("reference"), name)) == inspect.signature(getattr(backend(), name))
 
@@ -276,20 +276,21 @@ def test_exact_gradients_are_exact():
     x, errors = np.zeros((3000, 3), np.uint8), np.zeros((3000, 2), np.int8)
     x[::2], errors[::2] = 255, -127
     expected = np.full((3, 2), -750.0 * 255 * 127, np.float32)
-    assert np.array_equal(compiled.centred_gradient(x, errors, 1.0), expected)
+    assert np.array_equal(compiled.exact_gradient(x, errors, 1.0, True), expected)
 
 
+@pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_exact_gradients_are_those_of_the_specification(threads):
+def test_exact_gradients_are_those_of_the_specification(threads, centred):
     # Sums of whole numbers are exact, and so is everything up to the last rounding: equal bit by bit
     rng = np.random.default_rng(3)
     x, errors = rng.integers(0, 256, (1100, 37)).astype(np.uint8), rng.integers(-127, 128, (1100, 5)).astype(np.int8)
     before = compiled.set_threads(threads)
     try:
-        found = compiled.centred_gradient(x, errors, 2.0**-9)
+        found = compiled.exact_gradient(x, errors, 2.0**-9, centred)
     finally:
         compiled.set_threads(before)
-    assert np.array_equal(found, reference.centred_gradient(x, errors, 2.0**-9))
+    assert np.array_equal(found, reference.exact_gradient(x, errors, 2.0**-9, centred))
 
 
 # Weight gradients
