@@ -30,7 +30,8 @@ class Centring:
     Errors are centred the same way. A channel's mean error asks for another mean of its output, which the layer cannot
     give, for it is taken off again; but the layers before would follow it, with outputs that grow while the running
     means run after them. Measured on VGG-8 at an eighth of its width, an ideal device, error feedback, after 1 000
-    batches of 50: loss 1.2 with centred errors, 2.1 and growing without.
+    batches of 50: loss 1.2 with centred errors, 2.1 and growing without. Those of the gates of a recurrent layer are
+    not centred (on 4 000 sequences of Shakespeare, 4.4 bits per character if they are, 4.0 if not).
 
     Parameters
     ----------

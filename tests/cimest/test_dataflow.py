@@ -38,8 +38,9 @@ def actions_of(exp, network, rule) -> list[Action]:
     schedule = resolve(exp.dataflow)
     plan, its_rule = place(network, exp.chip), RULES.get(rule)()
     tech = technology(exp.chip)
-    parts = inventory(network, exp.chip, plan, tech, schedule.gradient_bits, its_rule.parts(network, exp.chip))
-    design = Design(network, exp.chip, plan, schedule, exp.training.batch, parts)
+    own = its_rule.parts(network, exp.chip)
+    parts = inventory(network, exp.chip, plan, tech, schedule.gradient_bits, own, centred=exp.centred)
+    design = Design(network, exp.chip, plan, schedule, exp.training.batch, parts, centred=exp.centred)
     return training_step(design, its_rule, Activity.default(network))
 
 

@@ -12,7 +12,7 @@ from cimest.learning.codes import Codes, Encoder, Errors, aligned, power_of_two,
 from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
 from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart
 from cimest.learning.losses import centre, cross_entropy
-from cimest.learning.matrix import Matrix
+from cimest.learning.matrix import Centring, Matrix
 from cimest.learning.model import encoded
 from cimest.learning.normalisation import NormalisePart
 from cimest.learning.recurrent import FORGET, LstmPart
@@ -40,8 +40,9 @@ IDEAL = {"adc": {"kind": "ideal"}, "backward_adc": {"kind": "ideal"}, "weight_gr
 """Exact products of the codes."""
 
 
-def tile(layer, **chip):
-    return AnalogTile(layer, Chip(device=load_device("ideal"), **{**IDEAL, **chip}), 3, 0, 0.5, True, 32)
+def tile(layer, centred=True, **chip):
+    whole = Chip(device=load_device("ideal"), **{**IDEAL, **chip})
+    return AnalogTile(layer, whole, 3, 0, 0.5, True, 32, centred=centred)
 
 
 @pytest.fixture
@@ -304,6 +305,49 @@ def test_outputs_are_shifted_to_the_size_of_one_and_the_last_shift_stays():
         assert 0.7 < first.std() < 1.42  # the nearest power of two
         larger = part.forward(Codes(codes, 1 / 64), training=True)
         assert power_of_two(larger.std() / first.std()) == expected
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_errors_count_from_the_mean_of_the_batches_before(centred):
+    """The first batch's are taken as they are; then a tenth of each new mean goes into the running one."""
+    layer = linear("fc", 5, 3)
+    part = Matrix(layer, tile(layer, centred=centred), 1.0, 8, passes=False)
+    part.forward(Codes(np.ones((400, 1, 1, 5), np.int8), 1.0), training=True)
+    offset, mean = np.array([2.0, 0, -1]), np.zeros(3)
+    for number in range(3):
+        error = normal(400, 1, 1, 3, seed=number) + offset.astype(np.float32)
+        part.backward(error)
+        expected = quantise(error.reshape(-1, 3) - mean.astype(np.float32), 8)
+        assert part.delta.scale == expected.scale
+        # a value in the middle between two codes may go to either
+        assert np.abs(part.delta.codes.astype(int) - expected.codes).max() <= 1
+        assert (part.delta.codes == expected.codes).mean() > 0.99
+        if centred:
+            latest = error.reshape(-1, 3).mean(axis=0)
+            mean = latest if number == 0 else 0.9 * mean + 0.1 * latest
+
+
+def test_a_larger_output_has_smaller_errors():
+    """Of a loss that does not change: a shift by two places, passed on, takes the mean error down by two places."""
+    part = Centring(3, 1.0)
+    part.errors(normal(20, 3))
+    before = part.mean_error.copy()
+    part._pass_on(4.0)
+    assert np.array_equal(part.mean_error, before / 4)
+
+
+def test_outputs_that_are_not_centred_stay_as_they_are():
+    layer = linear("fc", 40, 12)
+    part = Matrix(layer, tile(layer, centred=False), 1.0, 8, passes=False)
+    codes = np.random.default_rng(0).integers(0, 128, (200, 1, 1, 40)).astype(np.int8)
+    for _ in range(2):
+        found = part.forward(Codes(codes, 1 / 256), training=True).reshape(-1, 12)
+    plain = codes.reshape(-1, 40) / 256 @ part.tile.weights.astype(float)
+    np.testing.assert_allclose(found, plain * part.centring.scale, rtol=1e-4, atol=1e-5)
+    part.backward(normal(200, 1, 1, 12))
+    gradient = part.x.astype(float).T @ (part.delta.codes * part.delta.scale)
+    found = part.tile.weight_gradient(part.x, part.delta)
+    np.testing.assert_allclose(found, gradient, atol=1e-4 * np.abs(gradient).max())
 
 
 def lstm_by_arithmetic(part, weights, x):

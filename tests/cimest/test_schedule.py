@@ -96,6 +96,20 @@ def test_every_partial_sum_is_converted_once(base, unit):
         assert total(actions, f"{prefix}shift_add", "shift_add") == total(actions, f"{prefix}adc", "convert")
 
 
+def test_centring_by_hand():
+    """Two sums for each of the 16 · 3 + 5 outputs, and for each error there; for the weight gradient one for each
+    operand of a product, and a product for each weight once a batch. Nothing of it where nothing is centred.
+    """
+    exp = tiny()
+    actions = counts(exp)
+    assert total(actions, "centring", "accumulate", pass_="forward") == 2 * (16 * 3 + 5)
+    assert total(actions, "centring", "accumulate", pass_="backward") == 2 * (16 * 3 + 5)
+    assert total(actions, "centring", "accumulate", pass_="weight_gradient") == 16 * (18 + 3) + 12 + 5
+    assert total(actions, "centring_multiplier", "multiply_accumulate") == pytest.approx((54 + 60) / BATCH)
+    plain = exp.model_copy(update={"training": exp.training.model_copy(update={"centring": False})})
+    assert not any(row.part.startswith("centring") for row in counts(plain))
+
+
 def test_operands_are_streamed_again_where_the_unit_cannot_hold_them():
     """Half of 64 bits holds 4 of 12 activations of 8 bits; the cheaper way holds the 5 errors in 2 turns."""
     actions = counts(tiny(operand_buffer=64.0))
@@ -212,6 +226,7 @@ def test_executed_operations_leave_out_what_is_skipped():
         (["chip.weight_gradient.unit=in_array"], "momentum needs the gradient as numbers"),
         (["chip.weight_gradient.unit=in_array", "dataflow.pipelined=true"], "the next has to wait"),
         (["chip.weight_gradient.unit=in_array", "chip.write.verify=row"], "cannot be verified"),
+        (["chip.weight_gradient.unit=in_array", "training.centring=true"], "in_array pulses inputs as they are"),
         (["dataflow.accounting=neurosim"], "neurosim counts the naive dataflow only"),
     ],
 )
