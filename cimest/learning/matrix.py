@@ -80,15 +80,17 @@ class Centring:
         self.mean = self.mean + np.float32(1 - MEAN_MEMORY) * (latest - self.mean)
 
     def errors(self, error: np.ndarray) -> np.ndarray:
-        """Errors (vectors, channels) less the running mean of those of the batches before, which follows."""
+        """Errors (vectors, channels) less the running mean of those of the batches before, which follows; in place."""
         if not self.centred:
             return error
+        error = np.ascontiguousarray(error)
         latest, before = (column_sums(error) / len(error)).astype(np.float32), self.mean_error
         if before is None:
             self.mean_error = latest
-            return error
-        self.mean_error = before + np.float32(1 - MEAN_MEMORY) * (latest - before)
-        return error - before
+        else:
+            self.mean_error = before + np.float32(1 - MEAN_MEMORY) * (latest - before)
+            shift(error, 1.0, -before)
+        return error
 
     def apply(self, y: np.ndarray, mean: np.ndarray, measuring: bool, unit: float = 1.0) -> None:
         """Centre and scale outputs (vectors, channels) in place; measuring follows their size."""
