@@ -185,7 +185,8 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
     for name, share in shares.items():
         panels[-1].plot([], [], "s", color=COLOURS[name], label=f"{name}, {share:.0f} % of the energy")
     for name in dict.fromkeys(cell.device for cell in outcomes):
-        panels[-1].plot([], [], MARKS[name], color=INK, markerfacecolor="none", label=name)
+        face = "none" if name == "ideal" else INK
+        panels[-1].plot([], [], MARKS[name], color=INK, markerfacecolor=face, label=name)
     panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     for ending in ("svg", "png"):
         drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
