@@ -190,7 +190,35 @@ def build_trainer(experiment: Experiment) -> Trainer:
     schedule = resolve(experiment.dataflow)
     stored_once = schedule.operand_writes == "once"
     network, waited = build_network(experiment), batch_time(experiment)
-    return Trainer(experiment, network, data, shares_arrays(network, schedule), stored_once, waited)
+    trainer = Trainer(experiment, network, data, shares_arrays(network, schedule), stored_once, waited)
+    if experiment.training.start_from:
+        start = Path(experiment.training.start_from)
+        if start.is_dir():
+            trained = trained_in(start)
+            weights = {part.layer.name: part.tile.weights for part in trained.model.matrices}
+            trainer.start_from(weights, trained.model.state())
+        else:
+            from cimest.programming.trained import from_file
+
+            trainer.start_from(from_file(start))
+    return trainer
+
+
+def trained_in(folder: Path) -> Trainer:
+    """The training of a run's folder, as far as it went.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run, or no checkpoint.
+    ValueError
+        If the checkpoint is another experiment's.
+    """
+    trainer = build_trainer(Experiment.model_validate(results.read_result(folder)["experiment"]))
+    trainer.resume(folder)
+    if not trainer.history:
+        raise FileNotFoundError(f"{folder} holds no checkpoint of a trained network, which `cimest run` leaves there")
+    return trainer
 
 
 def shares_arrays(network: Network, schedule: Schedule) -> dict[str, bool]:

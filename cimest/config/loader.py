@@ -22,8 +22,12 @@ FILES: tuple[tuple[str, ...], ...] = (
     ("activity",),
     ("programming", "weights", "file"),
     ("programming", "strategy"),
+    ("training", "start_from"),
 )
 """Key paths whose value is a path of the file system."""
+
+FOLDERS = (("dataset", "path"), ("training", "start_from"))
+"""Those that may be folders."""
 
 
 def load(
@@ -143,7 +147,8 @@ def _validated(root: Entry, problems: list[Problem], home: Path, fitting: bool) 
         if entry and isinstance(entry.value, str):
             file = folder(entry) / Path(entry.value).expanduser()
             _replace(data, keys, str(file))
-            if keys != ("dataset", "path") and not file.is_file():
+            there = file.exists() if keys in FOLDERS else file.is_file()
+            if keys != ("dataset", "path") and not there:
                 problems.append(
                     Problem(entry.place, ".".join(keys), f"there is no file {str(file)!r}", value=entry.value)
                 )

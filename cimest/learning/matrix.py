@@ -117,8 +117,9 @@ class Centring:
 
     @property
     def constant(self) -> np.ndarray:
-        """Offset of each channel where means are not subtracted."""
-        return np.zeros_like(self.mean) if self.offset is None else self.offset
+        """Offset of each channel where means do not move."""
+        offset = self.mean * np.float32(-self.scale)
+        return offset if self.offset is None else offset + self.offset
 
     def rescale(self, ratio: float) -> None:
         """What comes in is larger by a power of two from now on, and what goes out if its size is free."""

@@ -98,18 +98,23 @@ class AnalogTile:
         start = (2 * backend().uniform(self.address, START, self.shape) - 1) * np.float32(self.initial_range)
         self.pair = chip.array.encoding == "differential_pair"
         self.one_sided = self.pair and chip.array.pair_update == "one_sided"
-        if self.one_sided:
-            wanted = [2 * np.maximum(start, 0) - 1, 2 * np.maximum(-start, 0) - 1]
-        else:
-            wanted = [start, -start] if self.pair else [start]
-        self.cells = tuple(
-            CellArray(chip.device, values, self.seed, self.number, part, self.all_column_edges)
-            for part, values in enumerate(wanted)
-        )
         self.counts = self._no_pulses()
         self.operands = {"backward": operands.errors(chip), "forward": operands.inputs(chip, signed=False)}
         self.readout = Readout(self)
         self.unit = GradientUnit(self, self.stacked, self.stored_once)
+        self.begin(start)
+
+    def begin(self, weights: np.ndarray) -> None:
+        """Write first weights (fan-in, fan-out) within ±1 into new cells, each as the nearest state of its device."""
+        if self.one_sided:
+            wanted = [2 * np.maximum(weights, 0) - 1, 2 * np.maximum(-weights, 0) - 1]
+        else:
+            wanted = [weights, -weights] if self.pair else [weights]
+        self.cells = tuple(
+            CellArray(self.chip.device, values, self.seed, self.number, part, self.all_column_edges)
+            for part, values in enumerate(wanted)
+        )
+        self.readout.changed()
 
     @property
     def shape(self) -> tuple[int, int]:

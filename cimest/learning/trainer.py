@@ -133,6 +133,42 @@ class Trainer:
         self.history: list[Epoch] = []
         self.chain = SampleChain(self) if covers(self) else None
 
+    def start_from(self, weights: Mapping[str, np.ndarray], digital: Mapping[str, Any] | None = None) -> None:
+        """Begin with these weights (fan-in, fan-out) within ±1 of each layer, written into the devices.
+
+        Parameters
+        ----------
+        weights : mapping
+            By name of the layer.
+        digital : mapping, optional
+            What digital circuits had learned with them: the state of a `Model`.
+
+        Raises
+        ------
+        ValueError
+            If they are not those of the network's layers, or beyond ±1.
+        """
+        shapes = {matrix.layer.name: matrix.tile.shape for matrix in self.model.matrices}
+        given = {name: values.shape for name, values in weights.items()}
+        if given != shapes:
+            raise ValueError(
+                f"training.start_from: weights are {_listed(given)}; {self.network.name} takes {_listed(shapes)}"
+            )
+        if digital is not None and (layers := set(digital["layers"])) != set(self.model.parts):
+            differing = ", ".join(sorted(layers ^ set(self.model.parts)))
+            raise ValueError(f"training.start_from: that run's network is another: only one of the two has {differing}")
+        for matrix in self.model.matrices:
+            values = np.asarray(weights[matrix.layer.name], dtype=np.float32)
+            largest = float(np.abs(values).max(initial=0))
+            if not largest <= 1:
+                raise ValueError(
+                    f"training.start_from: the largest weight of {matrix.layer.name} is {largest:g}, beyond the 1 of a "
+                    "device at its end: scale each layer's weights, since its shift finds the size of its outputs"
+                )
+            matrix.tile.begin(values)
+        if digital is not None:
+            self.model.restore(dict(digital))
+
     def run(
         self,
         callback: Callable[[Progress], None] | None = None,
@@ -326,6 +362,11 @@ class Trainer:
         for number, (matrix, saved) in enumerate(zip(self.model.matrices, state["tiles"], strict=True)):
             matrix.tile.restore(saved["tile"])
             self.states[number] = {name: np.array(value) for name, value in saved["rule"].items()}
+
+
+def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Names with shapes, in words."""
+    return ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()) or "none"
 
 
 def clipping(sums: np.ndarray) -> dict[str, float]:

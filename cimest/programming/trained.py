@@ -11,7 +11,6 @@ import numpy as np
 
 from cimest.config import Experiment, load
 from cimest.config.loader import dump_yaml
-from cimest.result import read_result
 
 Matrices = Mapping[str, np.ndarray]
 """Weights (fan-in, fan-out) by the name of their layer."""
@@ -52,13 +51,9 @@ def from_run(folder: Path) -> Trained:
     ValueError
         If the checkpoint is another experiment's.
     """
-    from cimest.run import build_trainer
+    from cimest.run import trained_in
 
-    experiment = Experiment.model_validate(read_result(folder)["experiment"])
-    trainer = build_trainer(experiment)
-    trainer.resume(folder)
-    if not trainer.history:
-        raise FileNotFoundError(f"{folder} holds no checkpoint of a trained network, which `cimest run` leaves there")
+    trainer = trained_in(folder)
     trainer.model.measure(False)
     tiles = {matrix.layer.name: matrix.tile for matrix in trainer.model.matrices}
     learned = {name: np.array(tile.weights) for name, tile in tiles.items()}
@@ -69,7 +64,7 @@ def from_run(folder: Path) -> Trained:
         return trainer.test(trainer.data.test_images, trainer.data.test_labels)
 
     arrays = {name: (len(tile.row_edges) - 1) * (len(tile.all_column_edges) - 1) for name, tile in tiles.items()}
-    return Trained(experiment, learned, arrays, evaluate)
+    return Trained(trainer.experiment, learned, arrays, evaluate)
 
 
 def with_programming(experiment: Experiment, overrides: Iterable[str]) -> Experiment:
