@@ -87,10 +87,8 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
     with provenance.record() as record:
         tech = technology(chip)
         plan = plan_inference(network, chip) if inferring else place(network, chip)
-        batch = experiment.training.batch
-        design = Design(
-            network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start, experiment.centred
-        )
+        batch, centred = experiment.training.batch, experiment.centred(network.chain)
+        design = Design(network, chip, plan, schedule, batch, {}, experiment.training.learning_rate.start, centred)
         if inferring:
             parts = inference_parts(network, chip, plan, tech, schedule.gradient_bits)
             design = replace(design, parts=parts)
@@ -98,7 +96,7 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
         else:
             products = design.products_in_a_lane
             own = rule.parts(network, chip)
-            parts = inventory(network, chip, plan, tech, schedule.gradient_bits, own, products, experiment.centred)
+            parts = inventory(network, chip, plan, tech, schedule.gradient_bits, own, products, centred != "none")
             design = replace(design, parts=parts)
             actions = training_step(design, rule, activity)
             activity = with_wear(design, actions, activity)

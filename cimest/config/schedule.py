@@ -153,7 +153,7 @@ def in_array_rules() -> list[str]:
 
 def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
     """What an update in the arrays cannot have: there is no gradient outside them, and each image changes weights."""
-    if experiment.training.centring:
+    if experiment.training.centring not in (None, "none"):
         yield ("training", "centring"), "in_array pulses inputs as they are, and nobody takes their means off"
     rule = experiment.training.rule.name
     if rule != "sgd" and rule not in in_array_rules():

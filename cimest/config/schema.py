@@ -49,6 +49,9 @@ class LearningRate(Section):
     end: float = Field(0.02, ge=0, le=1, description="last step size of the cosine, as a fraction of the first")
 
 
+Centred = Literal["none", "outputs", "outputs_and_errors"]
+
+
 class Training(Section):
     """How the network is trained."""
 
@@ -80,10 +83,11 @@ class Training(Section):
         "noise: its deviation over the largest weight of a layer. For weights that are programmed elsewhere; no "
         "circuit is priced that makes it",
     )
-    centring: bool | None = Field(
+    centring: Centred | None = Field(
         None,
-        description="whether the running mean of each channel is taken off a layer's outputs, and off the errors that "
-        "come back to them, digitally; none: unless pulses in the arrays are the update",
+        description="what the running mean of each channel is taken off, digitally: outputs of layers with weights, or "
+        "also the errors that come back to them. By itself: both in a chain of convolutions and rectifiers, outputs in "
+        "other networks, and none where pulses in the arrays are the update",
     )
     clip: float | None = Field(
         None,
@@ -157,8 +161,8 @@ class Experiment(Section):
     programming: Programming = Field(default_factory=Programming, description="how trained weights are written")
     seed: int = Field(0, ge=0, lt=2**32)
 
-    @property
-    def centred(self) -> bool:
-        """Whether outputs and errors are centred; what pulses in the arrays follow is the gradient as it is."""
-        chosen = self.training.centring
-        return self.chip.weight_gradient.unit != "in_array" if chosen is None else chosen
+    def centred(self, chain: bool) -> Centred:
+        """What is centred, in a network that is a chain of layers with weights and rectifiers, or another."""
+        if self.chip.weight_gradient.unit == "in_array":  # pulses follow the gradient of outputs as they are
+            return "none"
+        return self.training.centring or ("outputs_and_errors" if chain else "outputs")

@@ -10,6 +10,7 @@ import numpy as np
 
 from cimest.config.chip import Chip
 from cimest.config.schedule import Schedule
+from cimest.config.schema import Centred
 from cimest.dataflow.room import Room, allot, excess
 from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement
@@ -35,8 +36,8 @@ class Design:
         The chip's inventory by name.
     learning_rate : float or array
         At the start, which sets the trains of an update in the arrays; infinite: the longest ones.
-    centred : bool
-        Whether running means are taken off each layer's outputs, and off the errors that come back to them.
+    centred : {"none", "outputs", "outputs_and_errors"}
+        What the running means of channels are taken off.
     """
 
     network: Network
@@ -46,7 +47,7 @@ class Design:
     batch: int
     parts: Mapping[str, Part]
     learning_rate: Real = float("inf")
-    centred: bool = True
+    centred: Centred = "outputs"
 
     @property
     def gradient_arrays(self) -> Real:

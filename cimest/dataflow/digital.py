@@ -169,9 +169,10 @@ def update(design: Design, placement: Placement) -> Iterator[Action]:
 def centring(design: Design, placement: Placement, pass_: str) -> Iterator[Action]:
     """Outputs, or errors at them, less the running mean of their channel, which is updated: two sums for a value.
 
-    Errors of a recurrent layer stay as they are; see `Centring`.
+    Errors of a recurrent layer stay as they are.
     """
-    if design.centred and not (pass_ == "backward" and isinstance(placement.layer, Lstm)):
+    recurrent = isinstance(placement.layer, Lstm)
+    if design.centred == "outputs_and_errors" and not recurrent if pass_ == "backward" else design.centred != "none":
         count = 2 * design.output_values(placement)
         yield streamed(design, placement.layer.name, pass_, "centring", "accumulate", count)
 

@@ -27,7 +27,7 @@ def weight_gradient(design: Design, placement: Placement, activity: LayerActivit
         yield from multiplied(design, placement, activity)
     else:
         yield from in_memory(design, placement, activity)
-    if design.centred:
+    if design.centred != "none":
         yield from centring(design, placement)
     yield from set_aside(design, placement, scaled)
 

@@ -27,11 +27,12 @@ class Centring:
     to wait for its own. Device asymmetry drives all weights of a column together, which shifts whole channels and
     ends with rectifiers that never open; centring removes just that (our choice; there is no learned bias or gain).
 
-    Errors are centred the same way. A channel's mean error asks for another mean of its output, which the layer cannot
-    give, for it is taken off again; but the layers before would follow it, with outputs that grow while the running
-    means run after them. Measured on VGG-8 at an eighth of its width, an ideal device, error feedback, after 1 000
-    batches of 50: loss 1.2 with centred errors, 2.1 and growing without. Those of the gates of a recurrent layer are
-    not centred (on 4 000 sequences of Shakespeare, 4.4 bits per character if they are, 4.0 if not).
+    Errors may be centred the same way. A channel's mean error asks for another mean of its output, which the layer
+    cannot give, for it is taken off again; but the layers before would follow it, with outputs that grow while the
+    running means run after them. Measured on VGG-8 at an eighth of its width, an ideal device, error feedback, after
+    1 000 batches of 50: loss 1.2 with centred errors, 2.1 and growing without. In other networks than chains it does
+    harm, for the mean of errors there swings from batch to batch, and the running one comes late (the transformer of
+    the examples: 67 % without, 50 % with them, which is chance). Those of a recurrent layer are never centred.
 
     Parameters
     ----------
@@ -45,16 +46,17 @@ class Centring:
         Where the centre of each channel is put, none: at zero.
     free : bool
         Whether what is behind does not mind the output's size.
-    centred : bool
-        Whether means are subtracted at all.
+    centred, errors_too : bool
+        Whether means are subtracted from outputs, and from errors.
     mean, mean_error : array, shape (channels,)
         Running means of the outputs before, and of the errors at them after, shift and centring.
     followers : list
         What goes by the output's size where it is free: its codes, and the layers behind; each has `rescale`.
     """
 
-    def __init__(self, channels: int, target: float, centred: bool = True):
-        self.target, self.scale, self.batches, self.centred = target, 1.0, 0, centred
+    def __init__(self, channels: int, target: float, centred: bool = True, errors_too: bool = False):
+        self.target, self.scale, self.batches = target, 1.0, 0
+        self.centred, self.errors_too = centred, errors_too
         self.mean = np.zeros(channels, dtype=np.float32)
         self.mean_error: np.ndarray | None = None
         self.offset: np.ndarray | None = None
@@ -81,7 +83,7 @@ class Centring:
 
     def errors(self, error: np.ndarray) -> np.ndarray:
         """Errors (vectors, channels) less the running mean of those of the batches before, which follows; in place."""
-        if not self.centred:
+        if not self.errors_too:
             return error
         error = np.ascontiguousarray(error)
         latest, before = (column_sums(error) / len(error)).astype(np.float32), self.mean_error
@@ -149,10 +151,12 @@ class WeightedPart(Part):
     x: np.ndarray
     delta: Errors
 
-    def __init__(self, layer: Weighted, tile: AnalogTile, target: float, error_bits: int, passes: bool):
+    def __init__(
+        self, layer: Weighted, tile: AnalogTile, target: float, error_bits: int, passes: bool, errors_too: bool = False
+    ):
         self.layer, self.tile, self.error_bits = layer, tile, error_bits
         self.passes = passes
-        self.centring = Centring(layer.fan_out, target, tile.centred)
+        self.centring = Centring(layer.fan_out, target, tile.centred, errors_too)
 
     def state(self) -> State:
         """See `Centring`."""
@@ -176,6 +180,8 @@ class Matrix(WeightedPart):
         Of the errors, with sign.
     passes : bool
         Whether errors at the input are needed.
+    errors_too : bool
+        See `Centring`.
     """
 
     layer: Conv

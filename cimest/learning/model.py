@@ -296,10 +296,10 @@ def _weighted(
     experiment: Experiment, network: Network, layer: Weighted, number: int, stacked: bool, stored_once: bool
 ) -> WeightedPart:
     """The part of a layer with weights; its outputs are shifted to the size of one, the last one's to the loss's."""
-    chip, training = experiment.chip, experiment.training
+    chip, training, centred = experiment.chip, experiment.training, experiment.centred(network.chain)
     bits = experiment.dataflow.gradient.bits
     tile = AnalogTile(
-        layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once, experiment.centred
+        layer, chip, experiment.seed, number, training.initial_range, stacked, bits, stored_once, centred != "none"
     )
     target = OUTPUT_RANGE[training.loss] if layer is network.layers[-1] else 1.0
     if chip.weight_gradient.unit == "in_array":
@@ -308,7 +308,7 @@ def _weighted(
     if isinstance(layer, Lstm):
         return LstmPart(layer, tile, target, chip.error_bits, passes, chip.input_bits)
     assert isinstance(layer, Conv), "there are two kinds of layers with weights"
-    return Matrix(layer, tile, target, chip.error_bits, passes)
+    return Matrix(layer, tile, target, chip.error_bits, passes, centred == "outputs_and_errors")
 
 
 DIGITAL: dict[type[Layer], Any] = {

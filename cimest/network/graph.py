@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cimest.network.layers import Layer, Lstm, Shape, Weighted, flattened, lines
+from cimest.network.layers import Conv, Layer, Lstm, Shape, Weighted, flattened, lines
 from cimest.network.weightless import Activation, Add, Attention, AveragePool, MaxPool
 
 INPUT = "input"
@@ -71,6 +71,14 @@ class Network:
             fitting = (shape,) if isinstance(layer, Add) else (shape, flattened(shape), lines(shape))
             if layer.input not in fitting:
                 raise ValueError(f"network {self.name}: {layer.name} expects {layer.input}, but {source} gives {shape}")
+
+    @property
+    def chain(self) -> bool:
+        """Whether it is a chain of convolutions, or linear layers, with rectifiers and pools alone between them."""
+        return all(
+            isinstance(layer, Conv | MaxPool | AveragePool) or (isinstance(layer, Activation) and layer.kind == "relu")
+            for layer in self.layers
+        )
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, ...]]:

@@ -38,9 +38,9 @@ def actions_of(exp, network, rule) -> list[Action]:
     schedule = resolve(exp.dataflow)
     plan, its_rule = place(network, exp.chip), RULES.get(rule)()
     tech = technology(exp.chip)
-    own = its_rule.parts(network, exp.chip)
-    parts = inventory(network, exp.chip, plan, tech, schedule.gradient_bits, own, centred=exp.centred)
-    design = Design(network, exp.chip, plan, schedule, exp.training.batch, parts, centred=exp.centred)
+    own, centred = its_rule.parts(network, exp.chip), exp.centred(network.chain)
+    parts = inventory(network, exp.chip, plan, tech, schedule.gradient_bits, own, centred=centred != "none")
+    design = Design(network, exp.chip, plan, schedule, exp.training.batch, parts, centred=centred)
     return training_step(design, its_rule, Activity.default(network))
 
 

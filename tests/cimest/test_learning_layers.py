@@ -311,7 +311,7 @@ def test_outputs_are_shifted_to_the_size_of_one_and_the_last_shift_stays():
 def test_errors_count_from_the_mean_of_the_batches_before(centred):
     """The first batch's are taken as they are; then a tenth of each new mean goes into the running one."""
     layer = linear("fc", 5, 3)
-    part = Matrix(layer, tile(layer, centred=centred), 1.0, 8, passes=False)
+    part = Matrix(layer, tile(layer), 1.0, 8, passes=False, errors_too=centred)
     part.forward(Codes(np.ones((400, 1, 1, 5), np.int8), 1.0), training=True)
     offset, mean = np.array([2.0, 0, -1]), np.zeros(3)
     for number in range(3):
@@ -329,7 +329,7 @@ def test_errors_count_from_the_mean_of_the_batches_before(centred):
 
 def test_a_larger_output_has_smaller_errors():
     """Of a loss that does not change: a shift by two places, passed on, takes the mean error down by two places."""
-    part = Centring(3, 1.0)
+    part = Centring(3, 1.0, errors_too=True)
     part.errors(normal(20, 3))
     before = part.mean_error.copy()
     part._pass_on(4.0)

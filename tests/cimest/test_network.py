@@ -230,3 +230,9 @@ def test_tokens_are_for_networks_that_read_them():
     assert arguments(NETWORKS.get("lstm"), Text()) == ((1, 5, 1), 7, 7)
     with pytest.raises(ValueError, match="reads images"):
         arguments(NETWORKS.get("mlp"), Text())
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_only_networks_without_branches_steps_and_normalisation_are_chains(name):
+    shape, classes = ((1, 8, 1), 20) if name in ("lstm", "transformer") else ((3, 32, 32), 10)
+    assert NETWORKS.get(name)(shape, classes).chain == (name in ("mlp", "lenet5", "vgg8", "vgg16"))

@@ -100,14 +100,19 @@ def test_centring_by_hand():
     """Two sums for each of the 16 · 3 + 5 outputs, and for each error there; for the weight gradient one for each
     operand of a product, and a product for each weight once a batch. Nothing of it where nothing is centred.
     """
-    exp = tiny()
-    actions = counts(exp)
+
+    def of(centring):
+        exp = tiny()
+        return counts(exp.model_copy(update={"training": exp.training.model_copy(update={"centring": centring})}))
+
+    actions = of("outputs_and_errors")
     assert total(actions, "centring", "accumulate", pass_="forward") == 2 * (16 * 3 + 5)
     assert total(actions, "centring", "accumulate", pass_="backward") == 2 * (16 * 3 + 5)
     assert total(actions, "centring", "accumulate", pass_="weight_gradient") == 16 * (18 + 3) + 12 + 5
     assert total(actions, "centring_multiplier", "multiply_accumulate") == pytest.approx((54 + 60) / BATCH)
-    plain = exp.model_copy(update={"training": exp.training.model_copy(update={"centring": False})})
-    assert not any(row.part.startswith("centring") for row in counts(plain))
+    assert total(of("outputs"), "centring", "accumulate", pass_="backward") == 0
+    assert total(of("outputs"), "centring", "accumulate", pass_="forward") == 2 * (16 * 3 + 5)
+    assert not any(row.part.startswith("centring") for row in of("none"))
 
 
 def test_operands_are_streamed_again_where_the_unit_cannot_hold_them():
@@ -226,7 +231,7 @@ def test_executed_operations_leave_out_what_is_skipped():
         (["chip.weight_gradient.unit=in_array"], "momentum needs the gradient as numbers"),
         (["chip.weight_gradient.unit=in_array", "dataflow.pipelined=true"], "the next has to wait"),
         (["chip.weight_gradient.unit=in_array", "chip.write.verify=row"], "cannot be verified"),
-        (["chip.weight_gradient.unit=in_array", "training.centring=true"], "in_array pulses inputs as they are"),
+        (["chip.weight_gradient.unit=in_array", "training.centring=outputs"], "in_array pulses inputs as they are"),
         (["dataflow.accounting=neurosim"], "neurosim counts the naive dataflow only"),
     ],
 )
