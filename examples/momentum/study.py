@@ -79,16 +79,16 @@ class Cell:
     rule: str
     converter: str = "exact"
 
-    def experiment(self, base: Path, changes: Iterable[str], rate: float, validation: bool) -> Experiment:
-        """With a step size; tested on held-out training images, or on the test images."""
-        of_its_own = (
+    def experiment(self, base: Path, changes: Iterable[str], rate: float) -> Experiment:
+        """With a step size."""
+        of_its_own = [
             *changes,
             *DEVICES[self.device],
             *CONVERTERS[self.converter],
             f"training.rule={RULES[self.rule]}",
             f"training.learning_rate.start={rate * SCALED.get(self.rule, 1.0)}",
-        )
-        return load(base, [*of_its_own, f"dataset.validation={HELD_OUT}"] if validation else list(of_its_own))
+        ]
+        return load(base, of_its_own)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
     for cell, one in outcomes.items():
         row = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}"]
         row += [f"{one.accuracy:.2f}", f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
-        rows.append([*row, f"{1e3 * one.energy:.2f}", f"{one.share:.1f}"])
+        rows.append([*row, f"{1e3 * one.energy:.4g}", f"{one.share:.1f}"])
     rates.write_table(columns, rows, out / "study.csv", console)
 
 
@@ -265,14 +265,12 @@ def main(
         for converter in rates.chosen(converters, CONVERTERS, "converter")
         for pair in pairs
     ]
-    console = Console()
-    searching = {
-        pair: lambda rate, pair=pair: pair.experiment(base, [*common, *search_changes], rate, True) for pair in pairs
-    }
+    console, held_out = Console(), [*common, f"dataset.validation={HELD_OUT}", *search_changes]
+    searching = {pair: lambda rate, pair=pair: pair.experiment(base, held_out, rate) for pair in pairs}
     with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
         tried = rates.search(runs, searching, rates.numbers(candidates) or RATES)
     best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
-    experiments = {cell: cell.experiment(base, common, best[cell], False) for cell in cells}
+    experiments = {cell: cell.experiment(base, common, best[cell]) for cell in cells}
     with rates.trainings(out / "trainings", seeds, jobs, console, "seeds") as final:
         final.run(experiments.values())
     outcomes = {cell: outcome(final, experiments[cell], best[cell]) for cell in cells}

@@ -1,0 +1,66 @@
+"""The study of rules on severe devices, on little data: its cells, that it goes on, and its table."""
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+FOLDER = Path(__file__).parents[2] / "examples" / "momentum"
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("momentum_study", FOLDER / "study.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_cells_change_what_they_say(study):
+    base = FOLDER / "mlp.yaml"
+    ideal = study.Cell("ideal", "sgd").experiment(base, (), 0.01)
+    assert ideal.chip.adc.kind == ideal.chip.backward_adc.kind == "ideal"
+    made = study.Cell("+3/-3", "momentum, gamma 0.99", "forward 5 bits").experiment(base, (), 0.01)
+    assert (made.chip.adc.kind, made.chip.adc.bits, made.chip.backward_adc.kind) == ("sar", 5, "ideal")
+    assert made.training.rule.options["gamma"] == 0.99
+    assert ideal.chip.device.update.law != made.chip.device.update.law == "nonlinearity_label"
+    published = study.Cell("+6/-6", study.PUBLISHED, "backward 4 bits").experiment(base, (), 0.01)
+    assert published.training.learning_rate.start == pytest.approx(0.16)
+    assert (published.chip.adc.kind, published.chip.backward_adc.bits) == ("ideal", 4)
+
+
+def test_the_study_runs_goes_on_and_writes(study, tmp_path):
+    arguments = ["mlp", "--out", str(tmp_path), "--jobs", "1", "--devices", "ideal;+6/-6", "--rates", "0.01; 0.03"]
+    for change in ("dataset={name: mnist_subset, train: 300, test: 100}", "network.hidden=[12]", "training.epochs=1"):
+        arguments += ["--set", change]
+    arguments += ["--search-set", "dataset.validation=50"]
+    assert CliRunner().invoke(study.main, [*arguments, "--seeds", "1", "--rules", "momentum"]).exit_code == 0
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "trainings").iterdir()}
+    assert len(before) == 2 * 2 + 2
+    more = ["--seeds", "2", "--rules", "momentum;error feedback", "--converters", "exact;forward 5 bits"]
+    found = CliRunner().invoke(study.main, [*arguments, *more])
+    assert found.exit_code == 0, found.output
+    after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "trainings").iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 2 * 4 + 2 * 8  # two step sizes of four pairs, two seeds of eight cells
+    with (tmp_path / "study.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["device"], row["rule"], row["converters"]) for row in rows] == [
+        (device, rule, converter)
+        for converter in ("exact", "forward 5 bits")
+        for device in ("ideal", "+6/-6")
+        for rule in ("momentum", "error feedback")
+    ]
+    reference = max(
+        float(row["accuracy %"]) for row in rows if (row["device"], row["converters"]) == ("ideal", "exact")
+    )
+    for row in rows:
+        assert float(row["gap"]) == pytest.approx(reference - float(row["accuracy %"]), abs=0.011)  # two decimals
+        assert 0 < float(row["rule's share %"]) < 100  # both rules keep a matrix in DRAM
+    exact, converted = (float(row["training mJ"]) for row in (rows[0], rows[4]))
+    assert converted > exact  # a converter that is ideal takes no energy
+    assert (tmp_path / "study.png").stat().st_size > 10_000
