@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import cimest.cli
 from cimest.caveats import learning_warnings
 from cimest.config import load
 from cimest.learning import Trainer
@@ -20,6 +21,7 @@ from cimest.run import estimate, run
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
 EXPERIMENTS = [path for path in EXAMPLES if "network:" in path.read_text()]
 LENET = next(path for path in EXAMPLES if path.stem == "lenet5_mnist")
+STARTER = Path(cimest.cli.__file__).parent / "starter.yaml"
 SMALL = ["dataset.train=150", "dataset.test=50", "training.epochs=3", "training.batch=25"]
 
 
@@ -174,3 +176,9 @@ def test_a_drifting_device_is_given_the_time_that_the_chip_takes():
     assert batch_time(drifting) == pytest.approx(step, rel=1e-6)  # the same sum in another order
     assert batch_time(load(LENET, [*changes, "training.batch_time=3 s"])) == 3
     assert batch_time(load(LENET, SMALL)) == 0  # nothing drifts
+
+
+def test_the_experiment_to_start_from_learns(tmp_path):
+    """1 000 digits, once, teach it to read more than half of others; a tenth are right by chance."""
+    changes = ["training.epochs=1", "dataset.train=1000", "dataset.test=300"]
+    assert run(load(STARTER, changes), tmp_path, quiet=True)["accuracy"]["test"] > 0.5
