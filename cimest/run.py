@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,16 +193,18 @@ def build_trainer(experiment: Experiment) -> Trainer:
     network, waited = build_network(experiment), batch_time(experiment)
     trainer = Trainer(experiment, network, data, shares_arrays(network, schedule), stored_once, waited)
     if experiment.training.start_from:
-        start = Path(experiment.training.start_from)
-        if start.is_dir():
-            trained = trained_in(start)
-            weights = {part.layer.name: part.tile.weights for part in trained.model.matrices}
-            trainer.start_from(weights, trained.model.state())
-        else:
-            from cimest.programming.trained import from_file
-
-            trainer.start_from(from_file(start))
+        trainer.prepare = partial(_start, trainer, Path(experiment.training.start_from))
     return trainer
+
+
+def _start(trainer: Trainer, start: Path) -> None:
+    """Begin with the weights of a run's folder, or of a file."""
+    if start.is_dir():
+        trainer.continue_from(trained_in(start))
+    else:
+        from cimest.programming.trained import from_file
+
+        trainer.start_from(from_file(start))
 
 
 def trained_in(folder: Path) -> Trainer:

@@ -26,9 +26,6 @@ FILES: tuple[tuple[str, ...], ...] = (
 )
 """Key paths whose value is a path of the file system."""
 
-FOLDERS = (("dataset", "path"), ("training", "start_from"))
-"""Those that may be folders."""
-
 
 def load(
     path: str | Path,
@@ -147,7 +144,7 @@ def _validated(root: Entry, problems: list[Problem], home: Path, fitting: bool) 
         if entry and isinstance(entry.value, str):
             file = folder(entry) / Path(entry.value).expanduser()
             _replace(data, keys, str(file))
-            there = file.exists() if keys in FOLDERS else file.is_file()
+            there = file.is_file() or (keys == ("training", "start_from") and file.is_dir())
             if keys != ("dataset", "path") and not there:
                 problems.append(
                     Problem(entry.place, ".".join(keys), f"there is no file {str(file)!r}", value=entry.value)

@@ -72,8 +72,8 @@ class Training(Section):
     start_from: str | None = Field(
         None,
         description="weights to go on from, written into this chip's devices: the folder of a run of the same network, "
-        "with what its digital circuits had learned, or an .npz file as `cimest extract --out` writes it, an array "
-        "(fan-in, fan-out) within ±1 for each layer",
+        "with what its digital circuits had learned, or a file (.npz as `cimest extract --out` writes it, or "
+        ".safetensors) with an array (fan-in, fan-out) within ±1 for each layer",
     )
     weight_noise: float = Field(
         0.0,

@@ -15,7 +15,7 @@ from cimest.dataflow.room import Room, allot, excess
 from cimest.mapping import operands
 from cimest.mapping.floorplan import FloorPlan, Placement
 from cimest.mapping.part import Part
-from cimest.network import Layer, Network, Normalise
+from cimest.network import Layer, Lstm, Network, Normalise
 from cimest.network.stages import Stage, stages
 from hwlib.component import Real
 
@@ -185,6 +185,10 @@ class Design:
     def input_cycles(self, placement: Placement) -> int:
         """Cycles of one input vector, which may have a sign; see `Operand`."""
         return operands.inputs(self.chip, self.network.takes_signed(placement.layer)).cycles
+
+    def centres_errors(self, placement: Placement) -> bool:
+        """Whether running means are taken off the errors at a layer's outputs; those of a recurrent one never are."""
+        return self.centred == "outputs_and_errors" and not isinstance(placement.layer, Lstm)
 
     def errors_wait(self, placement: Placement) -> bool:
         """Whether errors wait as they come back to a stage: for the weight gradient, or for those of other images."""

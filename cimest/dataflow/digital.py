@@ -93,9 +93,9 @@ def layer_forward(design: Design, name: str, layer: Layer, activity: LayerActivi
 def backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
     """Backward pass of a stage's layers without weights, from the errors that come back to those at its matrix.
 
-    Where these follow without arithmetic, only what came back is ever stored; else what they become is, for the
-    matrix and the weight gradient. Where batches are normalised, all images pass once for their sums and once more for
-    their errors; what cheap units do on the way is counted once.
+    Where these follow without arithmetic, or with no more than a mean taken off as they pass, only what came back is
+    ever stored; else what they become is, for the matrix and the weight gradient. Where batches are normalised, all
+    images pass once for their sums and once more for their errors; what cheap units do on the way is counted once.
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
     word, spilled, through_dram = chip.error_bits, design.spill(placement), design.schedule.activations == "dram"
@@ -167,12 +167,9 @@ def update(design: Design, placement: Placement) -> Iterator[Action]:
 
 
 def centring(design: Design, placement: Placement, pass_: str) -> Iterator[Action]:
-    """Outputs, or errors at them, less the running mean of their channel, which is updated: two sums for a value.
-
-    Errors of a recurrent layer stay as they are.
-    """
-    recurrent = isinstance(placement.layer, Lstm)
-    if design.centred == "outputs_and_errors" and not recurrent if pass_ == "backward" else design.centred != "none":
+    """Outputs, or errors at them, less the running mean of their channel, which is updated: two sums for a value."""
+    centred = design.centres_errors(placement) if pass_ == "backward" else design.centred != "none"
+    if centred:
         count = 2 * design.output_values(placement)
         yield streamed(design, placement.layer.name, pass_, "centring", "accumulate", count)
 

@@ -151,11 +151,14 @@ def in_memory(design: Design, placement: Placement, activity: LayerActivity) -> 
 def centring(design: Design, placement: Placement) -> Iterator[Action]:
     """What makes the gradient that of centred outputs: mean input times summed error is taken off each weight's sum.
 
-    Counters beside the unit add up the inputs of each row and the errors of each column as they pass.
+    Counters beside the unit add up the inputs of each row and the errors of each column as they pass. Errors that have
+    waited as they came back lose their running means once more on the way.
     """
     layer = placement.layer
     units, multipliers = design.units("centring"), design.units("centring_multiplier")
     counted = layer.positions * (layer.fan_in * layer.groups + layer.fan_out)
+    if design.centres_errors(placement) and design.stage(placement).compact:
+        counted += design.output_values(placement)
     corrected = layer.weights / design.batch
     yield Action(layer.name, PASS, "centring", "accumulate", counted, counted / units, pipelined=True, transfer=True)
     unit, action, in_time = "centring_multiplier", "multiply_accumulate", corrected / multipliers

@@ -249,6 +249,7 @@ def in_array(experiment: Experiment) -> Experiment | None:
     data = spelled(experiment)
     data = changed(data, "chip.weight_gradient.unit", "in_array")
     data = changed(data, "training.rule", {"name": "sgd"})
+    data = changed(data, "training.centring", None)
     schedule = {"base": "optimised", "loop_order": "image_outer", "gradient": {"accumulate": "on_chip"}}
     point = Experiment.model_validate({**data, "dataflow": schedule})
     return None if next(conflicts(point), None) else point

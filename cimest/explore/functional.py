@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import cimest
@@ -77,7 +78,17 @@ def functional(experiment: Experiment) -> dict[str, Any]:
     data = resolved(experiment) | {"dataflow": {k: v for k, v in schedule.items() if k not in NEUTRAL_CHOICES}}
     values = leaves(data)
     found = {path: value for path, value in values.items() if not neutral(path, values)}
+    if start := experiment.training.start_from:
+        found["training.start_from"] = contents(Path(start))
     return found | {WAITED: waited(experiment)} if drifts(values) and estimates_time(values) else found
+
+
+def contents(start: Path) -> str:
+    """Content hash of the weights that a training starts from, of a file or of a run's folder."""
+    from cimest.learning import checkpoint
+
+    file = start / checkpoint.FILE if start.is_dir() else start
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else f"no {file}"
 
 
 def drifts(values: Mapping[str, Any]) -> bool:

@@ -106,6 +106,11 @@ class Encoder:
         self.step = full / levels
         self.unit = RANGE / levels
 
+    @property
+    def full(self) -> float:
+        """Full scale."""
+        return self.step * (self.largest + 1)
+
     def forward(self, signal: np.ndarray, training: bool, measuring: bool) -> Codes:
         """Codes; training remembers which values were within the range."""
         if training and measuring and self.adapts:

@@ -17,6 +17,7 @@ from hwlib.devices import Device
 from hwlib.devices.retention import read_sigma
 
 if TYPE_CHECKING:
+    from cimest.learning.cells import CellArray
     from cimest.learning.tile import AnalogTile
 
 RANGE = types.READING
@@ -77,9 +78,14 @@ class InArray:
     def __init__(self, tile: AnalogTile, rule: InMemory):
         if tile.layer.groups > 1:
             raise ValueError(f"layer {tile.layer.name}: pulse trains in the arrays know no groups of channels")
-        self.tile, self.cells = tile, tile.cells[0]
+        self.tile = tile
         self.rule_update = InMemoryUpdate(rule, tile.chip.device, self.cells.law, tile.shape, tile.seed, tile.number)
         self.periphery = one_row(tile.chip, 1 if rule.tracked else 2)
+
+    @property
+    def cells(self) -> CellArray:
+        """Those of the weights; a tile that begins anew gets others."""
+        return self.tile.cells[0]
 
     def update(self, state: State, x: np.ndarray, errors: np.ndarray, learning_rate: float) -> State:
         """Vectors of inputs, as words, and of errors; the tile's weights change, and the new state is returned.

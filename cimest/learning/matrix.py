@@ -112,8 +112,6 @@ class Centring:
 
     def _pass_on(self, ratio: float) -> None:
         """All layers behind take a change of size at once, so that none of their codes changes."""
-        if self.mean_error is not None:
-            self.mean_error /= np.float32(ratio)
         for follower in self.followers:
             follower.rescale(ratio)
 

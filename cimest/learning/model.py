@@ -244,6 +244,27 @@ class Model:
             "codes": {name: encoder.state() for name, encoder in self.encoders.items()},
         }
 
+    def continue_from(self, other: Model) -> None:
+        """Take over what another model of the same network has learned digitally; its words may have other bits.
+
+        Raises
+        ------
+        ValueError
+            If its layers are others.
+        """
+        if differing := {*self.parts} ^ {*other.parts}:
+            raise ValueError(f"training.start_from: only one of the two networks has {', '.join(sorted(differing))}")
+        for name, part in self.parts.items():
+            before, state = part.state(), other.parts[name].state()
+            for key, value in state.items():
+                here, there = np.shape(before[key]), np.shape(value)
+                if here and there and here != there:  # a mean that is not taken has no shape
+                    raise ValueError(f"training.start_from: {key} of {name} is {there} in that run, {here} here")
+            part.restore(state)
+        for name, encoder in self.encoders.items():
+            if encoder.adapts:
+                encoder.step = other.encoders[name].full / (encoder.largest + 1)
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` gave."""
         for name, part in self.parts.items():

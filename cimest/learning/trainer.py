@@ -97,6 +97,11 @@ class Trainer:
     batch_time : float
         Between two updates, in which conductances drift. [s]
 
+    Attributes
+    ----------
+    prepare : callable, or None
+        Called before the first epoch, unless a checkpoint is taken up.
+
     Raises
     ------
     ValueError
@@ -132,16 +137,10 @@ class Trainer:
         self.census, self.ledger = Census(self.model.matrices), Ledger(self.model.matrices)
         self.history: list[Epoch] = []
         self.chain = SampleChain(self) if covers(self) else None
+        self.prepare: Callable[[], None] | None = None
 
-    def start_from(self, weights: Mapping[str, np.ndarray], digital: Mapping[str, Any] | None = None) -> None:
-        """Begin with these weights (fan-in, fan-out) within ±1 of each layer, written into the devices.
-
-        Parameters
-        ----------
-        weights : mapping
-            By name of the layer.
-        digital : mapping, optional
-            What digital circuits had learned with them: the state of a `Model`.
+    def start_from(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Begin with these weights (fan-in, fan-out) within ±1, by name of the layer, written into the devices.
 
         Raises
         ------
@@ -154,9 +153,6 @@ class Trainer:
             raise ValueError(
                 f"training.start_from: weights are {_listed(given)}; {self.network.name} takes {_listed(shapes)}"
             )
-        if digital is not None and (layers := set(digital["layers"])) != set(self.model.parts):
-            differing = ", ".join(sorted(layers ^ set(self.model.parts)))
-            raise ValueError(f"training.start_from: that run's network is another: only one of the two has {differing}")
         for matrix in self.model.matrices:
             values = np.asarray(weights[matrix.layer.name], dtype=np.float32)
             largest = float(np.abs(values).max(initial=0))
@@ -166,8 +162,22 @@ class Trainer:
                     "device at its end: scale each layer's weights, since its shift finds the size of its outputs"
                 )
             matrix.tile.begin(values)
-        if digital is not None:
-            self.model.restore(dict(digital))
+
+    def continue_from(self, other: Trainer) -> None:
+        """Begin with what another training of the same network has learned, in devices and in digital circuits.
+
+        Raises
+        ------
+        ValueError
+            If its network or its loss is another.
+        """
+        mine, its = self.experiment.training.loss, other.experiment.training.loss
+        if mine != its:
+            raise ValueError(f"training.start_from: that run's last layer is scaled for {its}, not {mine}")
+        # A cell of a chip with spread may reach beyond the range of the typical one, where the others have no state
+        found = {part.layer.name: np.clip(part.tile.weights, -1, 1) for part in other.model.matrices}
+        self.start_from(found)
+        self.model.continue_from(other.model)
 
     def run(
         self,
@@ -195,6 +205,8 @@ class Trainer:
         """
         if checkpoints is not None:
             self.resume(checkpoints)
+        if self.prepare is not None and not self.history:
+            self.prepare()
         while len(self.history) < self.experiment.training.epochs:
             self.history.append(self._epoch(callback, stops))
             if checkpoints is not None:

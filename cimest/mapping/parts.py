@@ -252,7 +252,7 @@ def inventory(
 
     `rule_parts` are those of the training rule, which take the place of others of their names; `products` is how many
     a lane of a digital weight-gradient unit sums, by default those of all positions of an image; `centred` says whether
-    means are taken off outputs and errors.
+    means are taken off outputs.
     """
     arrays = array_parts(chip, plan, tech)
     array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays

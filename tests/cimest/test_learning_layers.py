@@ -12,7 +12,7 @@ from cimest.learning.codes import Codes, Encoder, Errors, aligned, power_of_two,
 from cimest.learning.embedding import EmbeddingPart, PlaceEmbeddingPart
 from cimest.learning.layers import ActivationPart, AddPart, AveragePoolPart, MaxPoolPart
 from cimest.learning.losses import centre, cross_entropy
-from cimest.learning.matrix import Centring, Matrix
+from cimest.learning.matrix import Matrix
 from cimest.learning.model import encoded
 from cimest.learning.normalisation import NormalisePart
 from cimest.learning.recurrent import FORGET, LstmPart
@@ -325,15 +325,6 @@ def test_errors_count_from_the_mean_of_the_batches_before(centred):
         if centred:
             latest = error.reshape(-1, 3).mean(axis=0)
             mean = latest if number == 0 else 0.9 * mean + 0.1 * latest
-
-
-def test_a_larger_output_has_smaller_errors():
-    """Of a loss that does not change: a shift by two places, passed on, takes the mean error down by two places."""
-    part = Centring(3, 1.0, errors_too=True)
-    part.errors(normal(20, 3))
-    before = part.mean_error.copy()
-    part._pass_on(4.0)
-    assert np.array_equal(part.mean_error, before / 4)
 
 
 def test_outputs_that_are_not_centred_stay_as_they_are():

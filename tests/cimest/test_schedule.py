@@ -108,9 +108,11 @@ def test_centring_by_hand():
     actions = of("outputs_and_errors")
     assert total(actions, "centring", "accumulate", pass_="forward") == 2 * (16 * 3 + 5)
     assert total(actions, "centring", "accumulate", pass_="backward") == 2 * (16 * 3 + 5)
-    assert total(actions, "centring", "accumulate", pass_="weight_gradient") == 16 * (18 + 3) + 12 + 5
+    # errors of both layers have waited as they came back, and lose their means once more on the way to the unit
+    assert total(actions, "centring", "accumulate", pass_="weight_gradient") == 16 * (18 + 3) + 12 + 5 + 16 * 3 + 5
     assert total(actions, "centring_multiplier", "multiply_accumulate") == pytest.approx((54 + 60) / BATCH)
     assert total(of("outputs"), "centring", "accumulate", pass_="backward") == 0
+    assert total(of("outputs"), "centring", "accumulate", pass_="weight_gradient") == 16 * (18 + 3) + 12 + 5
     assert total(of("outputs"), "centring", "accumulate", pass_="forward") == 2 * (16 * 3 + 5)
     assert not any(row.part.startswith("centring") for row in of("none"))
 
