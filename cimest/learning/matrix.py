@@ -49,7 +49,8 @@ class Centring:
     centred, errors_too : bool
         Whether means are subtracted from outputs, and from errors.
     mean, mean_error : array, shape (channels,)
-        Running means of the outputs before, and of the errors at them after, shift and centring.
+        Running means of the outputs before, and of the errors at them after, shift and centring; of errors None until
+        there are some. They keep their size when a shift changes: behind a softmax, errors have that of its labels.
     followers : list
         What goes by the output's size where it is free: its codes, and the layers behind; each has `rescale`.
     """

@@ -556,6 +556,26 @@ def test_a_change_of_shift_changes_no_code(last):
         assert np.array_equal(after, before)
 
 
+def test_mean_errors_stay_where_a_larger_shift_passes_through_to_the_softmax():
+    """All labels are the first of two classes: mean errors are near -1/2 and 1/2, however large the outputs are."""
+    layers = [Conv("c1", (2, 8, 8), 6, 3), Activation("r1", (6, 6, 6)), linear("c2", 216, 2)]
+    data = images()
+    model = Trainer(experiment(), Network("chain", layers), data, True).model
+    first, last = (part.centring for part in model.matrices)
+    last.offset, labels = None, np.zeros(100, dtype=int)
+    model.calibrate(data.train_images, labels)
+    found = last.mean_error.copy()
+    np.testing.assert_allclose(found, [-0.5, 0.5], atol=0.1)
+    first.scale *= 4
+    first._pass_on(4.0)
+    model.measure(False)  # else the shift would be set back
+    _, error = model.loss(model.outputs(data.train_images, training=True), labels)
+    list(model._backward(error, len(labels)))
+    delta = model.matrices[-1].delta
+    # a quarter of the mean taken off would leave 0.375
+    assert np.abs((delta.codes * delta.scale).mean(axis=0)).max() < 0.15
+
+
 def test_errors_are_summed_where_the_graph_branches(exact_errors):
     """Two paths from `a` to the sum: weight gradients against plain arithmetic with the same codes, to rounding."""
     shapes = [linear("a", 30, 12), relu("a_relu", (12, 1, 1)), linear("b", 12, 12), Add("add", (12, 1, 1))]

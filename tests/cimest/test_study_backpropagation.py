@@ -1,9 +1,7 @@
 """The recorded activity of the examples, and the study of the dataflow on a network that is small enough."""
 
 import csv
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from cimest.cli.main import main
 from cimest.config import load
 from cimest.explore import dataflow_space
 from cimest.pricing import price_experiment
+from tests.cimest.designs import script
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORDED = ("vgg8_cifar10", "resnet18_cifar10", "lstm_characters", "transformer_sst2")
@@ -30,11 +29,7 @@ training: {rule: momentum, batch: 50}
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("backpropagation_study", EXAMPLES / "backpropagation/study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for it there
-    spec.loader.exec_module(module)
-    return module
+    return script(EXAMPLES / "backpropagation/study.py")
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -1,23 +1,19 @@
 """The study of rules on severe devices, on little data: its cells, that it goes on, and its table."""
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
+from tests.cimest.designs import script
 
 FOLDER = Path(__file__).parents[2] / "examples" / "momentum"
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("momentum_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for it there
-    spec.loader.exec_module(module)
-    return module
+    return script(FOLDER / "study.py")
 
 
 def test_cells_change_what_they_say(study):

@@ -1,7 +1,6 @@
 """The study of the Tiki-Taka rules on little data, its reference in floating point, and equal step-size searches."""
 
 import csv
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 
 from cimest.config import load
 from cimest.explore import rates
+from tests.cimest.designs import script
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiki_taka"
 
@@ -21,11 +21,7 @@ SMALL = ("dataset={name: mnist_subset, train: 300, test: 100}", "network.hidden=
 @pytest.fixture(scope="module")
 def study():
     sys.path.insert(0, str(FOLDER))  # as where it is run as a script
-    spec = importlib.util.spec_from_file_location("tiki_taka_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for it there
-    spec.loader.exec_module(module)
-    yield module
+    yield script(FOLDER / "study.py")
     sys.path.remove(str(FOLDER))
 
 
