@@ -5,7 +5,8 @@
 For every device and rule the step size is chosen on 5 000 training images that are held out, from the same number of
 candidates, with exact converters; then three seeds train on all of them and are tested on the test images. Trainings
 are kept by content in `OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds, devices
-or converters adds to it. `--search-set dataset.train=10000` makes the search of a large network cheaper.
+or converters adds to it. `--search-set dataset.train=10000` makes the search of a large network cheaper, and
+`--telling "+6/-6; error feedback; exact"` gives all seeds to that cell alone, and one to the others.
 """
 
 from __future__ import annotations
@@ -79,6 +80,21 @@ class Cell:
     rule: str
     converter: str = "exact"
 
+    @classmethod
+    def named(cls, text: str) -> Cell:
+        """From its device, rule and converters, separated by `;`.
+
+        Raises
+        ------
+        click.BadParameter
+            If one is missing or unknown.
+        """
+        names = text.split(";")
+        if len(names) != 3:
+            raise click.BadParameter(f"{text!r} is no device, rule and converters separated by `;`")
+        kinds = (DEVICES, "device"), (RULES, "rule"), (CONVERTERS, "converter")
+        return cls(*(rates.chosen(name, *kind)[0] for name, kind in zip(names, kinds, strict=True)))
+
     def experiment(self, base: Path, changes: Iterable[str], rate: float) -> Experiment:
         """With a step size."""
         of_its_own = [
@@ -98,7 +114,7 @@ class Outcome:
     Parameters
     ----------
     accuracy, deviation : float
-        Mean and standard deviation over the seeds. [%]
+        Mean and standard deviation over the seeds; not a number of one. [%]
     written : float
         Cells written by an update, of all cells. [%]
     energy : float
@@ -239,6 +255,9 @@ def by_bits(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
 @click.option("--cifar", help="folder with the files of CIFAR-10; default: the cache of `cimest data fetch cifar10`")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--seeds", default=3, show_default=True)
+@click.option(
+    "--telling", multiple=True, help="device; rule; converters that get all seeds, the others one  [default: all]"
+)
 @click.option("--devices", help="names separated by `;`, of " + "; ".join(DEVICES))
 @click.option("--rules", help="names separated by `;`, of " + "; ".join(RULES))
 @click.option("--converters", default="exact", help="names separated by `;`, of " + "; ".join(CONVERTERS))
@@ -249,8 +268,9 @@ def by_bits(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
 @click.option("--search-set", "search_changes", multiple=True, help="path=value, for the step-size search alone")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
 def main(
-    network: str, cifar: str | None, out: Path, seeds: int, devices: str | None, rules: str | None, converters: str,
-    candidates: str | None, changes: tuple[str, ...], search_changes: tuple[str, ...], jobs: int,
+    network: str, cifar: str | None, out: Path, seeds: int, telling: tuple[str, ...], devices: str | None,
+    rules: str | None, converters: str, candidates: str | None, changes: tuple[str, ...],
+    search_changes: tuple[str, ...], jobs: int,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come, each of which has one core
     out.mkdir(parents=True, exist_ok=True)
@@ -265,15 +285,22 @@ def main(
         for converter in rates.chosen(converters, CONVERTERS, "converter")
         for pair in pairs
     ]
+    told = [Cell.named(text) for text in telling] or cells
+    for cell in told:
+        if cell not in cells:
+            raise click.BadParameter(f"{cell} is not compared", param_hint="--telling")
     console, held_out = Console(), [*common, f"dataset.validation={HELD_OUT}", *search_changes]
     searching = {pair: lambda rate, pair=pair: pair.experiment(base, held_out, rate) for pair in pairs}
     with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
         tried = rates.search(runs, searching, rates.numbers(candidates) or RATES)
     best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
     experiments = {cell: cell.experiment(base, common, best[cell]) for cell in cells}
-    with rates.trainings(out / "trainings", seeds, jobs, console, "seeds") as final:
-        final.run(experiments.values())
-    outcomes = {cell: outcome(final, experiments[cell], best[cell]) for cell in cells}
+    outcomes = {}
+    for repeats, which in ((seeds, told), (1, [cell for cell in cells if cell not in told])):
+        with rates.trainings(out / "trainings", repeats, jobs, console, "seeds") as final:
+            final.run(experiments[cell] for cell in which)
+        outcomes |= {cell: outcome(final, experiments[cell], best[cell]) for cell in which}
+    outcomes = {cell: outcomes[cell] for cell in cells}
     table(outcomes, console, out)
     with rc_context(STYLE):
         figure(outcomes, out / "study")

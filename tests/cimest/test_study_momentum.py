@@ -38,6 +38,11 @@ def test_the_study_runs_goes_on_and_writes(study, tmp_path):
     before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "trainings").iterdir()}
     assert len(before) == 2 * 2 + 2
     more = ["--seeds", "2", "--rules", "momentum;error feedback", "--converters", "exact;forward 5 bits"]
+    one = ["--telling", "+6/-6; momentum; exact"]
+    assert CliRunner().invoke(study.main, [*arguments, *more, *one]).exit_code == 0
+    assert len(list((tmp_path / "trainings").iterdir())) == 2 * 4 + 8 + 1  # one seed of eight cells, two of one
+    with (tmp_path / "study.csv").open() as file:
+        assert [row["±"] == "nan" for row in csv.DictReader(file)].count(False) == 1
     found = CliRunner().invoke(study.main, [*arguments, *more])
     assert found.exit_code == 0, found.output
     after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "trainings").iterdir()}
@@ -60,3 +65,18 @@ def test_the_study_runs_goes_on_and_writes(study, tmp_path):
     exact, converted = (float(row["training mJ"]) for row in (rows[0], rows[4]))
     assert converted > exact  # a converter that is ideal takes no energy
     assert (tmp_path / "study.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("telling", "message"),
+    [
+        ("+6/-6; momentum", "no device, rule and converters"),
+        ("+6/-6; momentun; exact", "no rule is named 'momentun'"),
+        ("+3/-3; momentum; exact", "is not compared"),
+    ],
+)
+def test_a_telling_cell_has_to_be_one_of_the_study(study, tmp_path, telling, message):
+    arguments = ["mlp", "--out", str(tmp_path), "--devices", "+6/-6", "--rules", "momentum", "--telling", telling]
+    found = CliRunner().invoke(study.main, arguments)
+    assert found.exit_code == 2
+    assert message in found.output
