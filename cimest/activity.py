@@ -55,6 +55,8 @@ class LayerActivity:
         Mean number of those pulses (not bounded by 1).
     transfer_slots : float
         Slots in which a row of the weights is written by them, one direction after the other (not bounded by 1).
+    transfer_rows : float
+        Fraction of those rows that get any (0: not measured, and then as if pulses fell on cells independently).
     """
 
     input_ones: float = 0.25
@@ -82,6 +84,7 @@ class LayerActivity:
     transferred: float = 0.01
     transfer_pulses: float = 1.0
     transfer_slots: float = 2.0
+    transfer_rows: float = 0.0
 
 
 @dataclass(frozen=True)

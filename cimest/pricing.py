@@ -23,6 +23,7 @@ from cimest.mapping.part import Part, technology
 from cimest.mapping.parts import inventory
 from cimest.network import Network, arguments, builder
 from cimest.rules import RULES, Rule
+from cimest.rules.in_array import in_array
 from hwlib import provenance
 from hwlib.component import Real
 from hwlib.technology import Technology
@@ -95,6 +96,9 @@ def price_experiment(experiment: Experiment, activity: Activity | None = None) -
             actions = inference(design, activity)
         else:
             products = design.products_in_a_lane
+            if chip.weight_gradient.unit == "in_array":
+                rule = in_array(rule, chip.weight_gradient.train_length)
+                design = replace(design, gathered=rule.gathered, reads_beside=rule.reads_beside)
             own = rule.parts(network, chip)
             parts = inventory(network, chip, plan, tech, schedule.gradient_bits, own, products, centred != "none")
             design = replace(design, parts=parts)
@@ -122,17 +126,19 @@ def batch_time(experiment: Experiment) -> float:
 
 
 def price_readings(experiment: Experiment, readings: int) -> tuple[float, float]:
-    """Energy [J] and time [s] of reading all weights, row by row, so many times."""
+    """Energy, with leakage [J], and time [s] of reading all weights, row by row, so many times."""
     priced = price_experiment(experiment)
     design, names = priced.design, tuple(layer.name for layer in priced.network.matrices)
     actions = [
         action
         for placement in priced.plan.placements
-        for action in row_reads(design, placement, readings * placement.layer.fan_in)
+        for action in row_reads(
+            design, placement, readings * placement.layer.fan_in, active_rows=1.0 + design.reads_beside
+        )
     ]
     found = price(actions, priced.parts, priced.tech, names, design.schedule.overlap)
     found = calibrated(found, factors(experiment.chip.calibration), priced.parts)
-    return float(sum(found.energy.values())), float(found.time())
+    return float(energies(found)["chip"]), float(found.time())
 
 
 def digital_reference(experiment: Experiment, priced: Priced) -> dict[str, Any]:

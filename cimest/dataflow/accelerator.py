@@ -11,7 +11,8 @@ What it does (our choice), layer by layer over the whole batch:
   all of it for its scale; what it has no room for goes to DRAM and is read there for each pass that needs it;
 * what passes between global buffer and lanes, which lie beside each other, crosses the lanes;
 * weights lie in DRAM, from where each pass reads them once a batch, and where the update writes them;
-* centring is not needed; rectifiers, pooling and the rule's circuits are those of the analog chip.
+* centring is not needed; rectifiers, pooling and the rule's circuits, if they do not belong to arrays, are those of the
+  analog chip.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cimest.mapping.floorplan import Placement
 from cimest.mapping.part import Part, across, technology
 from cimest.mapping.parts import lane_edge, operand_word
 from cimest.rules import Rule
+from cimest.rules.in_memory import InMemory
 from hwlib.component import Real
 from hwlib.components.buffers import SramBuffer
 from hwlib.components.outer_product import OuterProductUnit
@@ -61,8 +63,9 @@ def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[st
         "operand_buffer": Part(SramBuffer(chip.weight_gradient.operand_buffer, operand_word(chip)), 1, "chip"),
         **{name: design.parts[name] for name in ("global_buffer", "rate_multiplier", "dram")},
         **{name: design.parts[name] for name in OWN_PARTS if name in design.parts},
-        **rule.parts(network, chip),
     }
+    if not isinstance(rule, InMemory):  # whose circuits pulse arrays; its reference descends without any
+        parts |= rule.parts(network, chip)
     parts["operand_interconnect"] = across({"outer_product": parts["outer_product"]}, chip, tech)
     own = replace(design, parts=parts)
     actions: list[Action] = []

@@ -38,6 +38,10 @@ class Design:
         At the start, which sets the trains of an update in the arrays; infinite: the longest ones.
     centred : {"none", "outputs", "outputs_and_errors"}
         What the running means of channels are taken off.
+    gathered : int
+        Vectors of a layer whose inputs and errors wait until the weights are written; see `InMemory.gathered`.
+    reads_beside : int
+        Arrays whose currents add to those of the weights in every product; see `InMemory.reads_beside`.
     """
 
     network: Network
@@ -48,6 +52,8 @@ class Design:
     parts: Mapping[str, Part]
     learning_rate: Real = float("inf")
     centred: Centred = "outputs"
+    gathered: int = 1
+    reads_beside: int = 0
 
     @property
     def gradient_arrays(self) -> Real:
@@ -121,11 +127,12 @@ class Design:
         """Images whose activations and errors of a layer wait for its weight gradient at the same time.
 
         In a pipeline, whose stages are the layers' forward and backward passes (our choice), an image's activations
-        wait while the layers behind work forward and backward.
+        wait while the layers behind work forward and backward. A rule that gathers vectors has no regard for batches.
         """
         behind = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
         some = np.minimum(self.batch, self.images_in_a_visit(placement) + behind)
-        return np.where(self.whole_batch(placement, waits), self.batch, some)[()]
+        gathered = np.ceil(self.gathered / placement.layer.positions)
+        return np.maximum(np.where(self.whole_batch(placement, waits), self.batch, some), gathered)[()]
 
     def whole_batch(self, placement: Placement, waits: Real) -> Real:
         """1 if all images of a batch wait at a layer together, for its weight gradient or for a batch's statistics."""

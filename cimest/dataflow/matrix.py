@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -177,8 +177,10 @@ def whole_vectors(
     arrays, conversions = vectors * placement.arrays, vectors * direction.in_blocks * direction.outputs
     yield from scaling(design, placement, direction)
     yield Action(name, pass_, direction.dac, "convert", arrays * lines, in_time)
-    yield Action(name, pass_, direction.driver, "drive", arrays, in_time, {"active_lines": active})
+    driven = arrays * (1 + design.reads_beside)
+    yield Action(name, pass_, direction.driver, "drive", driven, in_time, {"active_lines": active})
     yield Action(name, pass_, "array", direction.read, arrays * groups, in_time * groups, read)
+    yield from beside(design, name, direction, arrays * groups, read)
     yield Action(name, pass_, direction.prefix + "mux", "select", arrays * groups, in_time * groups)
     yield Action(name, pass_, direction.prefix + "adc", "convert", conversions, in_time * groups)
 
@@ -216,7 +218,8 @@ def bit_by_bit(design: Design, placement: Placement, activity: LayerActivity, di
     # Where no transistor cuts them off, the lines that wait for their turn conduct as well.
     together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
     sensed = direction.outputs / direction.out_blocks / together
-    yield Action(name, pass_, direction.driver, "drive", reads, in_time * direction.cycles, {"active_lines": active})
+    driven = reads * (1 + design.reads_beside)
+    yield Action(name, pass_, direction.driver, "drive", driven, in_time * direction.cycles, {"active_lines": active})
     lines = direction.inputs / direction.in_blocks
     yield Action(name, pass_, direction.register, "store", vectors * placement.arrays * lines, in_time / groups)
     yield Action(name, pass_, direction.register, "select", reads * lines)  # while the array is read
@@ -227,10 +230,21 @@ def bit_by_bit(design: Design, placement: Placement, activity: LayerActivity, di
         "sense_time": design.sense_time(direction.prefix + "adc"),
     }
     yield Action(name, pass_, "array", direction.read, reads, in_time * direction.cycles, read)
+    yield from beside(design, name, direction, reads, read)
     yield Action(name, pass_, direction.prefix + "mux", "select", reads / direction.cycles, in_time)
     yield Action(name, pass_, direction.prefix + "adc", "convert", conversions, in_time * direction.cycles)
     # The shift-adder works while the next bit is read; only after the last one does it show.
     yield Action(name, pass_, direction.prefix + "shift_add", "shift_add", conversions, in_time)
+
+
+def beside(design: Design, name: str, direction: Direction, reads: Real, read: Mapping[str, Real]) -> Iterator[Action]:
+    """Fast arrays that are part of the weights, and their references, are read with them, at the same time.
+
+    Their lines take the same inputs, at a share of the voltage that is priced as if it were all of it (our choice),
+    and their currents add up before the converter.
+    """
+    if design.reads_beside:
+        yield Action(name, direction.pass_, "fast_array", direction.read, reads * design.reads_beside, 0.0, read)
 
 
 def partial_sum_bits(design: Design, direction: Direction) -> Real:

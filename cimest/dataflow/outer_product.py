@@ -28,9 +28,9 @@ def outer_products(
     at the same time; the next position follows. A batch is not summed: every sample changes the weights.
 
     Slots, pulses of the lines and coincidences are those measured. Where none were, trains have the length that the
-    rule expects of the largest product, lines fire as often as bits of their words are one, which is the mean of a
-    word over its largest value if bits are one independently of their place (our choice), and coincidences have the
-    product of the probabilities of rows and columns.
+    rule expects of the largest product, and lines with the largest values fire as often as that takes. The mean line's
+    value is to the largest as the share of ones in its word, which holds if bits are one independently of their place
+    (our choice), and coincidences have the product of the probabilities of rows and columns.
 
     Parameters
     ----------
@@ -47,13 +47,18 @@ def outer_products(
     arrays = placement.arrays * placement.copies
     firings, in_time = layer.positions * arrays, layer.positions
     length: Real
+    both: Real
+    row: Real
+    column: Real
     if measured:  # a column fires in the trains of its sign, which are half of them, and a row if it has one
         length, both = activity.train_slots, activity.train_coincidences / cycles
         row, column = activity.train_rows * 2 / cycles, activity.train_columns / 2
     else:  # ones of operands that have a sign are counted over the cycles of both
         expected = rule.gain((layer.fan_in, layer.fan_out), chip.device, design.learning_rate)
-        length = np.clip(np.ceil(expected), 1, rule.slots)
-        row, column = activity.input_ones * (1 if signed else 2 / cycles), activity.error_ones
+        length = np.clip(np.ceil(expected), 1, rule.plan((layer.fan_in, layer.fan_out), chip.device).slots)
+        root = np.sqrt(np.minimum(expected / length, 1.0))  # of the lines with the largest values
+        row = root * activity.input_ones * (1 if signed else 2 / cycles)
+        column = root * activity.error_ones
         both = row * column
     slots = cycles * length
     filled = (

@@ -11,6 +11,8 @@ from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
 from cimest.dataflow.matrix import move
 from cimest.dataflow.outer_product import operands, outer_products
+from cimest.dataflow.update import rows_in_turn
+from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement
 from cimest.rules import Rule
 from cimest.rules.in_array import in_array as as_in_array
@@ -27,7 +29,9 @@ def in_array(design: Design, rule: Rule, placement: Placement, activity: LayerAc
     rule = as_in_array(rule, design.chip.weight_gradient.train_length)
     if isinstance(rule, MixedPrecision):
         yield from digital_products(design, rule, placement, activity)
-        yield from writes(design, placement, activity, operations(rule, placement.layer.fan_in, 0, 0).writes)
+        share = placement.layer.positions / rule.vectors
+        rows, in_time = share * placement.layer.fan_in, share * rows_in_turn(design, placement)
+        yield from writes(design, placement, activity, rule, rows, in_time)
     else:
         yield from outer_products(design, placement, activity, rule, "fast_array" if rule.levels > 1 else "array")
     if rule.levels > 1:
@@ -52,7 +56,7 @@ def transfers(design: Design, rule: InMemory, placement: Placement, activity: La
     yield Action(name, PASS, "transfer_unit", "transfer", values, in_time, fired, pipelined=True)
     if rule.tracked:
         yield Action(name, PASS, "reference_unit", "update", values, in_time, pipelined=True)
-    yield from writes(design, placement, activity, needed.writes)
+    yield from writes(design, placement, activity, rule, reads, reads)
 
 
 def row_reads(
@@ -74,10 +78,11 @@ def row_reads(
     chip, layer, name = design.chip, placement.layer, placement.layer.name
     columns, values = layer.fan_out / placement.column_blocks, reads * layer.fan_out
     groups = np.ceil(columns / np.ceil(chip.array.columns / chip.adc.columns_per_adc))
+    together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
     rows = reads * placement.column_blocks * groups
     read = {
         "active_rows": active_rows,
-        "columns": columns / groups,
+        "columns": columns / together,
         "mean_conductance": design.conductance(0.5),
         "sense_time": design.sense_time("adc"),
     }
@@ -89,14 +94,26 @@ def row_reads(
     yield from move(design, name, PASS, "chip_interconnect", "transfer", values * chip.adc.bits)
 
 
-def writes(design: Design, placement: Placement, activity: LayerActivity, rows_per_vector: Real) -> Iterator[Action]:
-    """Pulses on the weights, row by row: first those up, then those down; a row without any is skipped."""
+def writes(
+    design: Design, placement: Placement, activity: LayerActivity, rule: InMemory, offered: Real, in_turn: Real
+) -> Iterator[Action]:
+    """Pulses on the weights, row by row: first those up, then those down; a row without any is skipped.
+
+    Parameters
+    ----------
+    design, placement, activity, rule
+        As for the other passes.
+    offered : float or array
+        Rows of the layer's matrix, for one sample, each of which counts as pulsed in all blocks of columns or in none
+        (our choice, a bound from above).
+    in_turn : float or array
+        Those of them that follow one another.
+    """
     layer, name = placement.layer, placement.layer.name
     columns = layer.fan_out / placement.column_blocks
     fired = np.maximum(activity.transferred, 1e-12) * columns
-    some = 1 - np.exp(-fired)  # pulses that fall on columns independently of one another
-    rows = layer.positions * rows_per_vector * placement.column_blocks * placement.copies * some
-    in_time = layer.positions * rows_per_vector * some
+    some = activity.transfer_rows or 1 - np.exp(-fired)
+    rows, in_time = offered * placement.column_blocks * placement.copies * some, in_turn * some
     pulses = {
         "cells_up": fired / some / 2,
         "cells_down": fired / some / 2,
@@ -106,10 +123,14 @@ def writes(design: Design, placement: Placement, activity: LayerActivity, rows_p
         "longest_down": activity.transfer_slots / 2,
         "mean_conductance": design.conductance(activity.conductance),
     }
-    bits = layer.positions * rows_per_vector * layer.fan_out * placement.copies * 2
+    most = 1 if rule.buffered else rule.plan((layer.fan_in, layer.fan_out), design.chip.device).slots
+    bits = offered * layer.fan_out * placement.copies * np.ceil(np.log2(2 * most + 1))
     yield from move(design, name, PASS, "chip_interconnect", "transfer", bits)
     yield from move(design, name, PASS, "tile_interconnect", "transfer", bits, placement.tiles)
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
+    if not rule.trains:  # else the columns' trains are what fires
+        yield Action(name, PASS, "pulse_generator", "load", rows, in_time)
+        yield Action(name, PASS, "pulse_generator", "pulse", rows * activity.transfer_slots)
     driven = np.minimum(layer.fan_out / layer.groups, design.chip.array.columns)
     yield Action(name, PASS, "write_driver", "pulse", rows * activity.transfer_slots, 0.0, {"lines_driven": driven})
     yield Action(name, PASS, "array", "write_row", rows, in_time, pulses)

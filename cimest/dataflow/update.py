@@ -11,6 +11,7 @@ from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
 from cimest.dataflow.gradient import summed
 from cimest.dataflow.matrix import move
+from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.blocks import by_kernel_position
 from cimest.mapping.floorplan import Placement
 from hwlib.component import Real
@@ -44,14 +45,7 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity,
         design, name, PASS, "tile_interconnect", "transfer", layer.weights * share * pulse_bits, placement.tiles
     )
     rows = layer.fan_in * placement.column_blocks * share * activity.rows_written
-    # The fullest array sets the time, and arrays beyond those written together wait for another round.
-    rounds = np.ceil(placement.arrays * placement.copies / chip.update_arrays)
-    fullest = np.minimum(
-        chip.array.rows,
-        np.where(
-            by_kernel_position(layer, chip.array.rows, chip.mapping), layer.channels // layer.groups, layer.fan_in
-        ),
-    )
+    turns = rows_in_turn(design, placement)
     written = max(activity.rows_written, 1e-12)  # without a written row everything below is multiplied by zero rows
     per_weight = design.parts["array"].component.cells_per_weight  # type: ignore[attr-defined]
     repeated, measured = 1.0, 1.0
@@ -68,7 +62,7 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity,
         "longest_up": activity.longest_up / written,
         "longest_down": activity.longest_down / written,
     }
-    first, first_time = rows, rounds * fullest * activity.rows_written / batch
+    first, first_time = rows, turns * activity.rows_written / batch
     rows, in_time = first * repeated, first_time * repeated
     slots = pulses["longest_up"] + pulses["longest_down"]
     yield Action(name, PASS, "row_decoder", "decode", rows, in_time)
@@ -84,7 +78,19 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity,
         # Refreshes read both cells of every pair; their pulses are among those of the update.
         passes = 2 / chip.array.refresh_every
         all_rows = layer.fan_in * placement.column_blocks * share
-        yield from read_back(design, placement, all_rows * passes, rounds * fullest / batch * passes)
+        yield from read_back(design, placement, all_rows * passes, turns / batch * passes)
+
+
+def rows_in_turn(design: Design, placement: Placement) -> Real:
+    """Rows of a layer that are written one after the other: those of its fullest array, once for each of the rounds.
+
+    Arrays beyond those that are written together wait for another round.
+    """
+    chip, layer = design.chip, placement.layer
+    rounds = np.ceil(placement.arrays * placement.copies / chip.update_arrays)
+    by_position = by_kernel_position(layer, chip.array.rows, chip.mapping)
+    fullest = np.minimum(chip.array.rows, np.where(by_position, layer.channels // layer.groups, layer.fan_in))
+    return rounds * fullest
 
 
 def read_back(design: Design, placement: Placement, rows: Real, in_time: Real) -> Iterator[Action]:
@@ -95,9 +101,10 @@ def read_back(design: Design, placement: Placement, rows: Real, in_time: Real) -
     chip, layer, name = design.chip, placement.layer, placement.layer.name
     columns = layer.fan_out / placement.column_blocks
     groups = np.ceil(columns / np.ceil(chip.array.columns / chip.adc.columns_per_adc))
+    together = 1 if waiting_lines_conduct(design.parts["array"].component) else groups
     read = {
         "active_rows": 1.0,
-        "columns": columns / groups,
+        "columns": columns / together,
         "mean_conductance": design.conductance(0.5),
         "sense_time": design.sense_time("adc"),
     }

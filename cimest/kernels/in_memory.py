@@ -312,26 +312,26 @@ def _due(tile, plan, row, rate, factor, top, places, seed, step, room):
 
 @njit(**PART)
 def _digital(tile, plan, x, d, gain, room):
-    """Add the exact outer product to the digital matrix, and write its whole pulses at the end of a batch."""
+    """Add up exact outer products; at the end of a batch the digital matrix takes their words, and whole pulses go."""
     rows, columns = tile.visible.shape
     k, largest_x, largest_d = _trained(tile, plan, x, d, gain, room)
     if k > 0:
         factor = np.float32(k / (largest_x * largest_d))
-        top = np.float32(1 << (plan.bits - 1))
-        places = top / np.float32(plan.pulses)
         for row in range(rows):
             if x[row] != 0:
                 tile.counts[PRODUCTS] += columns
                 scaled = factor * x[row]
                 for column in range(columns):
-                    h = tile.hidden[row, column] - scaled * d[column]
-                    tile.hidden[row, column] = _word(h, top, places)
+                    tile.hidden[row, column] -= scaled * d[column]
     if (tile.counts[VECTORS] + 1) % plan.batch == 0:
+        top = np.float32(1 << (plan.bits - 1))
+        places = top / np.float32(plan.pulses)
         for row in range(rows):
             found = np.int64(0)
             for column in range(columns):
-                n = min(max(int(tile.hidden[row, column]), -plan.slots), plan.slots)
-                tile.hidden[row, column] -= np.float32(n)
+                h = _word(tile.hidden[row, column], top, places)
+                n = min(max(int(h), -plan.slots), plan.slots)
+                tile.hidden[row, column] = h - np.float32(n)
                 room.cells[found], room.pulses[found] = np.uint32(row * columns + column), n
                 found += n != 0
             if found > 0:

@@ -165,15 +165,16 @@ def write(tile: Tile, level: int, pulses: np.ndarray, step: int) -> None:
 
 
 def digital(tile: Tile, plan: Plan, x: np.ndarray, d: np.ndarray, gain: float) -> None:
-    """Add the exact outer product to the digital matrix, and write its whole pulses at the end of a batch."""
+    """Add up exact outer products; at the end of a batch the digital matrix takes their words, and whole pulses go."""
     k = strength(tile, plan, x, d, gain)
     if k > 0:
         factor = np.float32(k / (np.abs(x).max().astype(float) * np.abs(d).max()))
-        tile.hidden[...] = word(tile.hidden - (factor * x)[:, None] * d, plan.bits, plan.pulses)
+        tile.hidden[...] -= (factor * x)[:, None] * d
         tile.counts[types.PRODUCTS] += np.count_nonzero(x) * len(d)
     if (tile.counts[types.VECTORS] + 1) % plan.batch == 0:
-        pulses = np.clip(np.trunc(tile.hidden), -plan.slots, plan.slots).astype(int)
-        tile.hidden[...] -= pulses
+        whole = word(tile.hidden, plan.bits, plan.pulses)
+        pulses = np.clip(np.trunc(whole), -plan.slots, plan.slots).astype(int)
+        tile.hidden[...] = whole - pulses
         write(tile, 0, pulses, int(tile.counts[types.VECTORS]))
 
 

@@ -134,7 +134,7 @@ class Tile(NamedTuple):
     endurance : int
         Pulses after which a cell no longer moves, though it still gets them.
     hidden : array of float32, shape (rows, columns)
-        The digital buffer, in pulses.
+        The digital buffer, in pulses; under `Plan.batch` with the sums that it has not taken yet.
     mean, past : array of float32, shape (rows, columns)
         Running mean of the readings and the reference of the present phase.
     chopper : array of int8, shape (rows,)

@@ -24,6 +24,9 @@ PROGRAMMED, EXPONENT = 6, 7
 DRAWS = 8
 """Draws of a cell."""
 
+END = 1e-4
+"""Distance from an end of the range, in half ranges, at which a cell counts as there: arrays that are pulsed as a whole
+keep their cells' ends in 16 bits."""
 
 LEAST = 1e-3
 """Share of the smallest conductance of the typical cell below which wires take none to be (our choice)."""
@@ -193,8 +196,8 @@ class CellArray:
 
     def saturated(self, one_sided: bool) -> float:
         """Share of cells at an end of their range; at the high one if one-sided, since half of a pair is empty then."""
-        low = False if one_sided else self.weights <= self.single.low
-        return float(np.mean(low | (self.weights >= self.single.high)))
+        low = False if one_sided else self.weights <= self.single.low + END
+        return float(np.mean(low | (self.weights >= self.single.high - END)))
 
     @property
     def worn(self) -> float:

@@ -159,7 +159,7 @@ class Arrays(NamedTuple):
         counts, (rows, columns) = self.state["counts"], self.state["slow"].shape
         batch = self.rule.plan((rows, columns), self.device).batch
         vectors, slots = max(counts[types.VECTORS], 1), max(counts[types.SLOTS], 1)
-        offered = vectors / batch * rows if batch else counts[types.READS]
+        offered = vectors // batch * rows if batch else counts[types.READS]
         cells, written = max(counts[types.CELLS_SLOW], 1), counts[types.ROWS_SLOW]
         return {
             "most_written": float(self.most_pulsed) / max(updates, 1),
@@ -172,6 +172,7 @@ class Arrays(NamedTuple):
             "transferred": float(counts[types.CELLS_SLOW] / max(offered * columns, 1)),
             "transfer_pulses": float((counts[types.UP_SLOW] + counts[types.DOWN_SLOW]) / cells),
             "transfer_slots": float(counts[types.SLOTS_SLOW] / max(written, 1)),
+            "transfer_rows": float(written / max(offered, 1)),
         }  # fmt: skip
 
     @property

@@ -7,6 +7,7 @@ import numpy as np
 from cimest.kernels import in_memory_types as types
 from cimest.learning import in_memory_cells as cells
 from cimest.rules import in_array as rules
+from cimest.rules.fast_array import FastArray
 from cimest.rules.in_array import SGD_SLOTS
 from cimest.rules.in_memory import InMemory
 from cimest.rules.plan import Plan
@@ -24,7 +25,7 @@ def in_array(rule: Rule, train_length: int = SGD_SLOTS) -> InMemory:
         If the rule needs the gradient as numbers, or trains are longer than a word of 31 bits.
     """
     found = rules.in_array(rule, train_length)
-    if found.slots > SGD_SLOTS:
+    if isinstance(found, rules.InMemorySgd) and found.slots > SGD_SLOTS:
         raise ValueError(f"chip.weight_gradient.train_length: {train_length} can be priced; training takes {SGD_SLOTS}")
     return found
 
@@ -58,9 +59,10 @@ class InMemoryUpdate:
         self.references = [middle]
         self.first = np.zeros((rule.levels - 1, *shape), dtype=np.float32)
         for level in range(1, rule.levels):
+            assert isinstance(rule, FastArray), "others have one array"
             fast = cells.one_pulse(cells.draw(device, seed, number, level, shape), shape)
             stuck = cells.stuck(device, seed, number, level, shape)
-            self.references.append(self._reference(fast, stuck, level))
+            self.references.append(self._reference(rule, fast, stuck, level))
             self.first[level - 1] = np.where(np.isnan(stuck), 0, stuck - self.references[-1])
             drawn.append(cells.shifted(fast, self.references[-1]))
         pairs = [cells.packed(each) for each in drawn]
@@ -68,9 +70,9 @@ class InMemoryUpdate:
         self.scales = np.array([scales for _, scales in pairs])
         self.nodes = slow.nodes
 
-    def _reference(self, fast: cells.Cells, stuck: np.ndarray, level: int) -> np.ndarray:
+    def _reference(self, rule: FastArray, fast: cells.Cells, stuck: np.ndarray, level: int) -> np.ndarray:
         """Where the readings of a fast array are counted from; pulses find a stuck cell where it is."""
-        rule, number = self.rule, self.number
+        number = self.number
         found = cells.symmetry_points(fast)
         if rule.reference == "alternating":
             found = cells.alternated(fast, rule.reference_pulses // 2, self.noise, self.seed, number, level)

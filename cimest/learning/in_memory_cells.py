@@ -139,17 +139,20 @@ def symmetry_points(cells: Cells) -> np.ndarray:
 
 
 def alternated(cells: Cells, pairs: int, noise: float, seed: int, tile: int, level: int) -> np.ndarray:
-    """Weights after so many pairs of a pulse up and one down from the middle of the range, each with its noise."""
+    """Where so many pairs of a pulse up and one down from the middle of the range lead, each with its noise.
+
+    That is the mean of what the last pulse up and the last one down left: after either alone a cell is half a step off.
+    """
     low, high = cells.numbers[4].astype(float), cells.numbers[5].astype(float)
-    w = np.clip(np.zeros_like(low), low, high)
+    w = before = np.clip(np.zeros_like(low), low, high)
     moves = cells.numbers[0] > 0, cells.numbers[2] > 0
     for pulse in range(2 * pairs):
         up, down = steps(cells, w)
         draw = normal(seed, tile, types.SEARCH, pulse * LEVELS + level, low.shape) if noise else 0.0
         down_now = pulse % 2
         moved = np.clip(w + (-down if down_now else up) + noise * draw, low, high)
-        w = np.where(moves[down_now], moved, w)
-    return w.astype(np.float32)
+        before, w = w, np.where(moves[down_now], moved, w)
+    return ((before + w) / 2).astype(np.float32)
 
 
 def shifted(cells: Cells, reference: np.ndarray) -> Cells:

@@ -178,6 +178,10 @@ def operand_word(chip: Chip) -> Real:
     return lane_edge(chip) * (chip.input_bits + chip.error_bits)
 
 
+AT_ARRAYS = ("fast_array", "reference_array", "row_trains", "column_trains", "row_write_driver")
+"""Parts of rules that lie at each array."""
+
+
 def in_array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, Part]:
     """What outer products pulsed in the arrays need on both sides of each (gokmen2016rpu)."""
     device, arrays, rows, columns = chip.device, plan.arrays, chip.array.rows, chip.array.columns
@@ -192,10 +196,10 @@ def in_array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, P
 def gradient_parts(
     network: Network, chip: Chip, plan: FloorPlan, tech: Technology, products: Real | None
 ) -> dict[str, Part]:
-    """The weight-gradient unit; see `inventory`."""
+    """The weight-gradient unit, if there is one; see `inventory`."""
     unit = chip.weight_gradient
     if unit.unit == "in_array":
-        return in_array_parts(chip, plan, tech)
+        return {}
     if unit.unit == "digital":
         products = max(layer.positions for layer in network.matrices) if products is None else products
         sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(products))
@@ -250,22 +254,20 @@ def inventory(
 ) -> dict[str, Part]:
     """All parts of a chip that carries this network, by name.
 
-    `rule_parts` are those of the training rule, which take the place of others of their names; `products` is how many
+    `rule_parts` are those of the training rule, some of which lie at each array; `products` is how many
     a lane of a digital weight-gradient unit sums, by default those of all positions of an image; `centred` says whether
     means are taken off outputs.
     """
     arrays = array_parts(chip, plan, tech)
-    array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
-    if chip.weight_gradient.unit == "in_array":
+    arrays |= {name: part for name, part in rule_parts.items() if name in AT_ARRAYS}
+    if "row_trains" in arrays:
         arrays.pop("pulse_generator")  # that counts a row's pulses; here trains do
+    array_area = sum(part.count * part.component.area(tech) for part in arrays.values()) / plan.arrays
     gradient = gradient_parts(network, chip, plan, tech, products)
     inputs = block_bits(chip, chip.adc, chip.input_bits)
     errors = block_bits(chip, chip.backward_adc, chip.error_bits)
     result = np.maximum(inputs, errors)
     tiled = {**arrays, **tile_parts(chip, plan, tech, array_area, result)}
-    tiled |= {name: part for name, part in rule_parts.items() if name.endswith("_array")}
-    if chip.weight_gradient.unit == "in_array":
-        tiled |= gradient
     parts = {
         **tiled,
         **gradient,

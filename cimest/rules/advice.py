@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cimest.network import Network
+from cimest.rules.fast_array import FastArray
 from cimest.rules.in_memory import InMemory
 from hwlib.devices import Device
 from hwlib.devices.stepwise import apply_law
@@ -66,7 +67,7 @@ def _values(
     found: dict[str, Any] = {"vectors_per_epoch": vectors, "step": 2 / device.states, "expected_pulses": gain}
     if not plan.batch:
         found["slots"] = plan.slots
-    if rule.levels > 1:
+    if isinstance(rule, FastArray):
         sweep = shape[0] * plan.every / plan.reads
         found |= {"transfer_rate": rate, "sweep_vectors": sweep}
         found["reference_pulses"] = (rule.levels - 1) * rule.reference_pulses_of_a_cell * shape[0] * shape[1]
@@ -75,7 +76,10 @@ def _values(
     if rule.matrices:
         found["word_step"] = plan.pulses / 2 ** (plan.bits - 1)
         waiting = rule.phase if rule.tracked else 0.0
-        added, times = (gain, vectors) if plan.batch else (rate, max(vectors / sweep - waiting, 0.0))
+        if plan.batch:
+            added, times = gain * plan.batch, vectors / plan.batch
+        else:
+            added, times = rate, max(vectors / sweep - waiting, 0.0)
         found["threshold_share"] = added * times if added >= found["word_step"] / 2 else 0.0
     return found
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cimest.rules.in_memory import Share
+from cimest.rules.fast_array import Share
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from cimest.rules.tiki_taka import TikiTakaV2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cimest.rules.in_memory import InMemory
+from cimest.rules.plan import Plan
 from cimest.rules.rule import Rule
 from cimest.rules.sgd import Sgd
 from hwlib.component import Real
@@ -16,19 +17,19 @@ SGD_SLOTS = 31
 
 @dataclass(frozen=True)
 class InMemorySgd(InMemory):
-    """`sgd` without a gradient unit; the other options of `InMemory` but `slots` do nothing here."""
+    """`sgd` without a gradient unit.
+
+    Parameters
+    ----------
+    slots : int
+        Longest pulse train.
+    """
 
     slots: int = SGD_SLOTS
 
-    @property
-    def levels(self) -> int:
-        """See `InMemory.levels`."""
-        return 1
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """See `InMemory.shares`."""
-        return (1.0,)
+    def plan(self, shape: tuple[int, int], device: Device) -> Plan:
+        """See `InMemory.plan`."""
+        return Plan(slots=self.slots)
 
     def gain(self, shape: tuple[int, int], device: Device, learning_rate: Real) -> Real:
         """See `InMemory.gain`; as in `Sgd`, the learning rate is in units of half the range."""

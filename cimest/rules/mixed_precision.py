@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from cimest.config.chip import Chip
 from cimest.mapping.part import Part
 from cimest.network import Network
-from cimest.rules.in_memory import BUFFER_BITS, DIGITAL_PULSES, Bits, InMemory
+from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.component import Real
 from hwlib.components.outer_product import OuterProductUnit
 from hwlib.devices import Device
 
+PULSES = 31
+"""Most pulses of a cell in one write (our choice)."""
+
 
 @RULES.register("mixed_precision")
 @dataclass(frozen=True)
 class MixedPrecision(InMemory):
     """Digital gradients in units of the device's step; what is not yet a whole step waits (nandakumar2020mixed).
+
+    Multipliers sum the outer products of all vectors between two writes without rounding. Then the matrix takes the
+    sums, rounded to its words, and gives the whole pulses.
 
     Parameters
     ----------
@@ -37,6 +44,8 @@ class MixedPrecision(InMemory):
     pace: Annotated[float, Field(gt=0, le=10)] = 0.1
     bits: Bits = BUFFER_BITS
 
+    trains: ClassVar[bool] = False
+
     @property
     def word(self) -> int:
         """See `InMemory.word`."""
@@ -48,22 +57,18 @@ class MixedPrecision(InMemory):
         return 1
 
     @property
-    def levels(self) -> int:
-        """See `InMemory.levels`."""
-        return 1
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """See `InMemory.shares`."""
-        return (1.0,)
+    def gathered(self) -> int:
+        """See `InMemory.gathered`."""
+        return self.vectors
 
     def plan(self, shape: tuple[int, int], device: Device) -> Plan:
         """See `InMemory.plan`."""
-        return super().plan(shape, device)._replace(batch=self.vectors, slots=DIGITAL_PULSES, pulses=DIGITAL_PULSES + 1)
+        return Plan(slots=PULSES, batch=self.vectors, bits=self.bits, pulses=PULSES + 1)
 
     def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
-        """The digital matrix, and multipliers that form the outer products."""
-        unit = OuterProductUnit(chip.input_bits, chip.error_bits, self.word, chip.weight_gradient.lanes)
+        """The digital matrix, and multipliers whose sums hold all products between two writes."""
+        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(self.vectors))
+        unit = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, chip.weight_gradient.lanes)
         return super().parts(network, chip) | {"outer_product": Part(unit, 1, "macro")}
 
     def gain(self, shape: tuple[int, int], device: Device, learning_rate: Real) -> Real:

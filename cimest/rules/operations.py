@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cimest.rules.fast_array import FastArray
 from cimest.rules.in_memory import InMemory
 from cimest.rules.mixed_precision import MixedPrecision
 from hwlib.component import Real
@@ -77,10 +78,8 @@ def operations(rule: InMemory, rows: Real, columns: Real, slots: Real) -> Operat
             2 * rows * columns / rule.vectors,
         )  # fmt: skip
     reads = 0.0
-    every = rule.every
-    for _ in range(rule.levels - 1):
-        reads += rule.reads / every
-        every *= rule.slower_levels
+    if isinstance(rule, FastArray):
+        reads = sum(rule.reads / (rule.every * rule.slower_levels**level) for level in range(rule.levels - 1))
     per_value = 0 if not rule.buffered else 6 if rule.tracked else 2
     # buffer and running mean are read and written, the reference read; it is written at a flip
     moved = (2 if rule.buffered else 0) + (3 + 1 / max(rule.phase, 1) if rule.tracked else 0)

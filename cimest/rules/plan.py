@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Plan(NamedTuple):
-    """A rule for one tile, as numbers.
+    """A rule for one tile, as numbers; by default one without a fast array and without digital words.
 
     Parameters
     ----------
@@ -36,22 +36,23 @@ class Plan(NamedTuple):
         How much rarer each slower array is read than the one before it.
     bits : int
         Of a digital word with its sign: of the buffer and of the running mean, which are rounded to the nearest.
+        Sums of a digital gradient are rounded when they are written.
     pulses : int
         Range of the buffer's words on either side of zero, in pulses; beyond it they stay at their largest.
     """
 
     slots: int
-    running: bool
-    every: int
-    reads: int
-    rate: float
-    buffered: bool
-    leak: float
-    keep: float
-    period: int
-    flip: float
-    tail: float
-    batch: int
-    slower: int
-    bits: int
-    pulses: int
+    running: bool = True
+    every: int = 1
+    reads: int = 1
+    rate: float = 0.0
+    buffered: bool = False
+    leak: float = 0.0
+    keep: float = 0.1
+    period: int = 0
+    flip: float = 0.0
+    tail: float = 0.0
+    batch: int = 0
+    slower: int = 1
+    bits: int = 8
+    pulses: int = 1

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory
+from cimest.rules.fast_array import FastArray
+from cimest.rules.in_memory import BUFFER_BITS, Bits
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.devices import Device
@@ -17,7 +18,7 @@ Gamma = Annotated[float, Field(gt=0, le=1)]
 
 @RULES.register("residual")
 @dataclass(frozen=True)
-class Residual(InMemory):
+class Residual(FastArray):
     """Gradients are taken at slow + gamma · fast; readings of the fast array become pulses at once.
 
     Parameters
@@ -61,7 +62,7 @@ class ResidualV2(Residual):
 
 @RULES.register("multi_tile")
 @dataclass(frozen=True)
-class MultiTile(InMemory):
+class MultiTile(FastArray):
     """Several arrays, each worth `gamma` of the one before; the last sees the gradient (li2025multitile).
 
     Each array's rows are read in turn, ever more rarely, and move the next slower one at once: no digital matrix.
@@ -93,5 +94,5 @@ class MultiTile(InMemory):
 
     @property
     def slower_levels(self) -> int:
-        """See `InMemory.slower_levels`."""
+        """See `FastArray.slower_levels`."""
         return self.slower

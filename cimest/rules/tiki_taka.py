@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory, Share
+from cimest.rules.fast_array import FastArray, Share
+from cimest.rules.in_memory import BUFFER_BITS, Bits
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.devices import Device
@@ -13,13 +14,13 @@ from hwlib.devices import Device
 
 @RULES.register("tiki_taka")
 @dataclass(frozen=True)
-class TikiTaka(InMemory):
+class TikiTaka(FastArray):
     """Readings become pulses on the weights at once, rounded stochastically (gokmen2020algorithm)."""
 
 
 @RULES.register("tiki_taka_v2")
 @dataclass(frozen=True)
-class TikiTakaV2(InMemory):
+class TikiTakaV2(FastArray):
     """Readings add up in a digital buffer, and a value that crosses one fires one pulse (gokmen2021enabling).
 
     The buffer takes the noise out of the reads, and lets the weights see whole steps only.

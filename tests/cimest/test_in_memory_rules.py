@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cimest.kernels import in_memory
+from cimest.kernels import in_memory, in_memory_reference
 from cimest.kernels import in_memory_types as types
 from cimest.learning.in_memory import in_array
 from cimest.rules import RULES
@@ -152,13 +152,29 @@ def test_agad_counts_readings_from_the_phase_before():
 def test_mixed_precision_keeps_what_is_not_yet_a_whole_step():
     kind = device("linear", noise=0)
     kind = kind.model_copy(update={"update": kind.update.model_copy(update={"device_to_device": 0.0})})
-    # 4 · 0.6 = 2.4 steps: two are written, 0.4 stays. 12 bits over ±32 pulses are 64ths: 38 of them for 0.6
-    for bits, stays in ((24, 0.4), (12, 4 * 38 / 64 - 2)):
+    # 4 · 0.6 = 2.4 steps: two are written, 0.4 stays. 12 bits over ±32 pulses are 64ths: 154 of them for 2.4
+    for bits, stays in ((24, 0.4), (12, 154 / 64 - 2)):
         layer = Layer(rule("mixed_precision", vectors=4, bits=bits), kind, (1, 1))
         one = np.ones((4, 1), np.float32)
         layer.learn(in_memory, one, -one, 0.1, gain=0.6)
         assert layer.visible[0, 0] == pytest.approx(0.2, rel=1e-4)
         assert layer.state["hidden"][0, 0] == pytest.approx(stays, abs=1e-5)
+
+
+def test_products_far_below_a_word_of_mixed_precision_add_up():
+    # 1 000 products of 0.002 pulses, a quarter of half a word's step, are two whole pulses
+    kind = device("linear", noise=0)
+    for kernels in (in_memory, in_memory_reference):
+        layer = Layer(rule("mixed_precision", vectors=1000), kind, (1, 1))
+        one = np.ones((1000, 1), np.float32)
+        layer.learn(kernels, one, -one, 0.1, gain=0.002)
+        assert layer.state["counts"][types.UP_SLOW] == 2
+
+
+def test_options_that_do_nothing_are_refused():
+    for options in ({"reads": 7}, {"reference_error": 0.3}, {"strength": 2}, {"slots": 5}):
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            rule("mixed_precision", **options)
 
 
 def test_only_rules_without_a_gradient_update_in_the_arrays():
@@ -177,6 +193,15 @@ def test_finding_the_balance_points_takes_pulses():
     between = found.update.references[1] - exact.update.references[1]
     # noise of 0.3 steps a pulse around a decay of two steps a pair: below two steps of 0.1
     assert np.median(np.abs(between)) < 0.1
+
+
+def test_alternating_pulses_find_balance_points_without_a_bias():
+    # The last pulse alone would leave all cells half a step of 0.1 too low; what is left is of the second order in it
+    exact, found = (
+        Layer(rule("tiki_taka_v2", reference=how), device(noise=0), (40, 30)) for how in ("exact", "alternating")
+    )
+    between = found.update.references[1] - exact.update.references[1]
+    assert abs(between.mean()) < 0.1 * 0.1 / 2
 
 
 def test_an_error_of_the_reference_has_the_asked_deviation():
