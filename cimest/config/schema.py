@@ -73,7 +73,8 @@ class Training(Section):
         None,
         description="weights to go on from, written into this chip's devices: the folder of a run of the same network, "
         "with what its digital circuits had learned, or a file (.npz as `cimest extract --out` writes it, or "
-        ".safetensors) with an array (fan-in, fan-out) within ±1 for each layer",
+        ".safetensors) with an array (fan-in, fan-out) within ±1 for each layer. Running means of that run stay taken "
+        "off where nothing is centred any more, which is not priced",
     )
     weight_noise: float = Field(
         0.0,
@@ -87,7 +88,8 @@ class Training(Section):
         None,
         description="what the running mean of each channel is taken off, digitally: outputs of layers with weights, or "
         "also the errors that come back to them. By itself: both in a chain of convolutions and rectifiers, outputs in "
-        "other networks, and none where pulses in the arrays are the update",
+        "other networks, and none where pulses in the arrays are the update or a batch is one image: inputs then count "
+        "from their mean over a batch",
     )
     clip: float | None = Field(
         None,
@@ -164,5 +166,7 @@ class Experiment(Section):
     def centred(self, chain: bool) -> Centred:
         """What is centred, in a network that is a chain of layers with weights and rectifiers, or another."""
         if self.chip.weight_gradient.unit == "in_array":  # pulses follow the gradient of outputs as they are
+            return "none"
+        if self.training.batch == 1:  # inputs count from their mean over the batch: nothing would be left of one vector
             return "none"
         return self.training.centring or ("outputs_and_errors" if chain else "outputs")

@@ -68,6 +68,11 @@ def best(tried: Mapping[float, float]) -> float:
     return max(sorted(tried), key=lambda rate: tried[rate])
 
 
+def at_an_end(tried: Mapping[float, float]) -> bool:
+    """Whether the best is the first or the last candidate, so that one beyond may be better."""
+    return len(tried) > 1 and best(tried) in (min(tried), max(tried))
+
+
 def reached(runs: Trainings, experiment: Experiment) -> tuple[float, float]:
     """Mean accuracy of all seeds after the last epoch, and its standard deviation.
 

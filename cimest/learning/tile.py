@@ -151,7 +151,7 @@ class AnalogTile:
         limit = np.float32(deviations * float(weights.std()))
         beyond = np.clip(weights, -limit, limit) - weights
         if beyond.any():
-            self.pulse(beyond * np.float32(self.pulses_per_weight), "stochastic")
+            self.counts += writing.write(self, beyond * np.float32(self.pulses_per_weight), "stochastic")
 
     @property
     def written(self) -> np.ndarray:
@@ -231,7 +231,7 @@ class AnalogTile:
         return stored(found[0] if len(found) == 1 else np.concatenate(found, axis=1), self.gradient_bits)
 
     def pulse(self, amount: np.ndarray, rounding: str) -> None:
-        """Fire pulses at every weight: `amount` (fan-in, fan-out) of them, rounded to whole numbers.
+        """A batch's update: pulses at every weight, `amount` (fan-in, fan-out) of them, rounded to whole numbers.
 
         Those of a pair are for the cell of their sign alone, or up for one of its cells and down for the other.
         """

@@ -47,7 +47,8 @@ class Momentum(Rule):
     reset : {"never", "epoch"}
         When V, and the largest V so far, start again from zero.
     bits : int
-        Word of V in memory, with sign; full scale is the power of two above its largest magnitude.
+        Word of V in memory, with sign; full scale is twice the power of two nearest to its largest magnitude. Where no
+        gradient comes any more, rounding to the nearest word keeps V at up to 0.5 / (1 - gamma) last places.
     storage : {"dram", "sram"}
         Memory that holds V.
     """

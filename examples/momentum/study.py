@@ -23,10 +23,11 @@ from matplotlib import rc_context
 from rich.console import Console
 
 from cimest.config import Experiment, load
+from cimest.estimate import calibrated, factors, price
 from cimest.explore import rates
 from cimest.explore.figures import figure_of, scale_log
 from cimest.explore.trainings import Trainings
-from cimest.pricing import price_experiment, training_samples
+from cimest.pricing import Priced, build_rule, training_samples
 from cimest.report.figures import DOUBLE, INK, STYLE
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ DEVICES = {
     "+6/-6": (),
     "+6/-6, 32 states": ("chip.device.states=32",),
     "+6/-6, cycle to cycle 1 %": ("chip.device.cycle_to_cycle.sigma=0.01",),
-    "+6/-6, device to device 10 %": ("chip.device.update.device_to_device=0.1",),
+    "+6/-6, labels spread by 0.6": ("chip.device.update.device_to_device=0.6",),
 }
 """Changes to the device of the experiment file, which is +6/-6 with 64 states and 0.3 % from cycle to cycle."""
 
@@ -113,6 +114,10 @@ class Outcome:
 
     Parameters
     ----------
+    rate : float
+        Step size, before `SCALED`.
+    at_an_end : bool
+        Whether it is the first or the last candidate, so that one beyond may be better.
     accuracy, deviation : float
         Mean and standard deviation over the seeds; not a number of one. [%]
     written : float
@@ -120,10 +125,11 @@ class Outcome:
     energy : float
         Of the whole training, at the system boundary. [J]
     share : float
-        Of the rule's digital matrices and circuits in it. [%]
+        Of the rule's digital matrices and circuits in it, with what they leak. [%]
     """
 
     rate: float
+    at_an_end: bool
     accuracy: float
     deviation: float
     written: float
@@ -131,34 +137,33 @@ class Outcome:
     share: float
 
 
-def outcome(runs: Trainings, experiment: Experiment, rate: float) -> Outcome:
+def outcome(runs: Trainings, experiment: Experiment, tried: dict[float, float]) -> Outcome:
     """Accuracy from the trainings, energy from what they made the hardware do."""
     accuracy, deviation = rates.reached(runs, experiment)
     priced, activity, energy = rates.priced(runs, experiment)
-    own, estimate = set(priced.parts) - set(price_experiment(plain(experiment), activity).parts), priced.estimate
-    rules = sum(
-        v
-        for (_, pass_, part), v in estimate.energy.items()
-        if part in own | ({"dram"} if pass_ == "weight_update" else set())
-    )
     weights = {layer.name: layer.weights for layer in priced.network.matrices}
     written = sum(weights[name] * (one.updated_up + one.updated_down) for name, one in activity.layers.items())
     return Outcome(
-        rate=rate,
+        rate=rates.best(tried),
+        at_an_end=rates.at_an_end(tried),
         accuracy=100 * accuracy,
         deviation=100 * deviation,
         written=100 * written / sum(weights.values()),
         energy=energy,
-        share=100 * float(rules) * training_samples(experiment) / energy,
+        share=100 * rules_energy(priced, experiment) * training_samples(experiment) / energy,
     )
 
 
-def plain(experiment: Experiment) -> Experiment:
-    """The same with a rule that has no circuits of its own."""
-    rule = experiment.training.rule.model_copy(update={"name": "sgd"})
-    return experiment.model_copy(
-        update={"training": experiment.training.model_copy(update={"rule": type(rule)(name="sgd")})}
+def rules_energy(priced: Priced, experiment: Experiment) -> float:
+    """Energy of a training sample that the rule's own parts take, and its words in DRAM. [J]"""
+    rule, chip, names = build_rule(experiment), experiment.chip, priced.estimate.layers
+    actions = [one for layer in priced.network.matrices for one in rule.actions(layer, chip, experiment.training.batch)]
+    acting = calibrated(
+        price(actions, priced.parts, priced.tech, names, overlap=True), factors(chip.calibration), priced.parts
     )
+    own = rule.parts(priced.network, chip)
+    leaking = (v for (_, _, part), v in priced.estimate.leakage_energy().items() if part in own)
+    return float(sum(acting.energy.values()) + sum(leaking))
 
 
 def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
@@ -181,10 +186,11 @@ def table(outcomes: dict[Cell, Outcome], console: Console, out: Path) -> None:
     ]
     rows = []
     for cell, one in outcomes.items():
-        row = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}"]
+        row = [cell.device, cell.rule, cell.converter, f"{one.rate * SCALED.get(cell.rule, 1):g}{'!' * one.at_an_end}"]
         row += [f"{one.accuracy:.2f}", f"{one.deviation:.2f}", f"{ideal - one.accuracy:.2f}", f"{one.written:.3f}"]
         rows.append([*row, f"{1e3 * one.energy:.4g}", f"{one.share:.1f}"])
     rates.write_table(columns, rows, out / "study.csv", console)
+    console.print("!: the first or the last candidate, so that one beyond may be better")
 
 
 def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
@@ -197,9 +203,10 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
     for axes in panels:
         axes.grid(True)
     panels[0].set_ylabel("test accuracy (%)")
-    shares = {cell.rule: one.share for cell, one in outcomes.items() if cell.converter == "exact"}
-    for name, share in shares.items():
-        panels[-1].plot([], [], "s", color=COLOURS[name], label=f"{name}, {share:.0f} % of the energy")
+    for name in dict.fromkeys(cell.rule for cell in outcomes):
+        shares = [round(one.share) for cell, one in outcomes.items() if (cell.rule, cell.converter) == (name, "exact")]
+        several = f"{min(shares)}" if min(shares) == max(shares) else f"{min(shares)} to {max(shares)}"
+        panels[-1].plot([], [], "s", color=COLOURS[name], label=f"{name}, {several} % of the energy")
     for name in dict.fromkeys(cell.device for cell in outcomes):
         face = "none" if name == "ideal" else INK
         panels[-1].plot([], [], MARKS[name], color=INK, markerfacecolor=face, label=name)
@@ -223,7 +230,7 @@ def by_energy(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
     for cell, one in outcomes.items():
         if cell.converter == "exact":
             axes.errorbar(1e3 * one.energy, one.accuracy, np.nan_to_num(one.deviation), ls="", **look(cell))
-    axes.set_xlabel("energy of the training, with DRAM (mJ)")
+    axes.set_xlabel("energy of the training, with DRAM, without converters (mJ)")
     scale_log(axes, "x")
 
 
@@ -293,13 +300,13 @@ def main(
     searching = {pair: lambda rate, pair=pair: pair.experiment(base, held_out, rate) for pair in pairs}
     with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
         tried = rates.search(runs, searching, rates.numbers(candidates) or RATES)
-    best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
-    experiments = {cell: cell.experiment(base, common, best[cell]) for cell in cells}
+    of = {cell: tried[replace(cell, converter="exact")] for cell in cells}
+    experiments = {cell: cell.experiment(base, common, rates.best(of[cell])) for cell in cells}
     outcomes = {}
     for repeats, which in ((seeds, told), (1, [cell for cell in cells if cell not in told])):
         with rates.trainings(out / "trainings", repeats, jobs, console, "seeds") as final:
             final.run(experiments[cell] for cell in which)
-        outcomes |= {cell: outcome(final, experiments[cell], best[cell]) for cell in which}
+        outcomes |= {cell: outcome(final, experiments[cell], of[cell]) for cell in which}
     outcomes = {cell: outcomes[cell] for cell in cells}
     table(outcomes, console, out)
     with rc_context(STYLE):

@@ -149,11 +149,6 @@ class Outcome:
         """The step size that was taken."""
         return rates.best(self.tried)
 
-    @property
-    def at_an_end(self) -> bool:
-        """Whether it is the first or the last candidate, so that one beyond may be better."""
-        return self.rate in (min(self.tried), max(self.tried)) and len(self.tried) > 1
-
 
 def compare(
     study: Study, cells: list[Cell], candidates: list[float], seeds: int, jobs: int, out: Path, console: Console
@@ -190,7 +185,7 @@ def table(found: dict[Cell, Outcome], console: Console, out: Path, what: str) ->
     for cell, one in found.items():
         named = [cell.rule, cell.states or "", f"{cell.cycle:g}", f"{cell.read:g}"]
         mean, deviation = one.last
-        row = [*named, f"{one.rate:g}{'!' if one.at_an_end else ''}", f"{mean:.2f}", f"{deviation:.2f}"]
+        row = [*named, f"{one.rate:g}{'!' * rates.at_an_end(one.tried)}", f"{mean:.2f}", f"{deviation:.2f}"]
         row += [f"{reference - mean:.2f}", f"{one.bits[:, -1].mean():.3f}", f"{1e3 * one.energy:.4g}"]
         rows.append([*row, " ".join(f"{rate:g}: {100 * share:.1f}" for rate, share in one.tried.items())])
         means = zip(one.accuracy.mean(axis=0), one.bits.mean(axis=0), strict=True)

@@ -337,6 +337,16 @@ def test_full_pairs_are_refreshed_and_keep_their_weight():
     assert (counts.pulses_down, counts.pulses_up) == (720, 720)  # a reset of each cell; two pulses of one of them
 
 
+def test_pairs_are_refreshed_by_updates_and_not_by_clipping():
+    """Every second update, which is what is priced; pulses that bring outliers back belong to their update."""
+    tile = pair_tile()
+    tile.cells[0].weights[0] = 1.0  # far from the others
+    for _ in range(3):
+        tile.keep_within(1.0)
+    assert tile.take_counts().pulses_up > 0
+    assert (tile.updates, tile.refreshed) == (0, 0)
+
+
 @pytest.mark.parametrize("update", ["one_sided", "push_pull"])
 def test_pairs_learn(update):
     chip = {"array": {"encoding": "differential_pair", "pair_update": update}}

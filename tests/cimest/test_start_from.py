@@ -80,6 +80,16 @@ def test_samples_one_by_one_go_on_from_the_weights_that_are_read(trained):
     assert found.history[-1].test_accuracy > 0.7  # 300 samples alone teach random weights less
 
 
+def test_a_batch_of_one_learns_in_every_layer():
+    """Inputs that count from their batch's mean leave nothing of one vector: by itself such a batch has no centring."""
+    changes = [*MLP, *FAST, "training.batch=1", "training.epochs=1", "dataset.train=100", "training.rule=sgd"]
+    trainer = build_trainer(load(LENET, changes))
+    trainer.run()
+    assert all(part.tile.written.any() for part in trainer.model.matrices)
+    with pytest.raises(ConfigError, match=r"centring.*must be none"):
+        load(LENET, [*changes, "training.centring=outputs"])
+
+
 def test_a_finished_run_needs_its_start_no_more(trained, tmp_path):
     changes = [*MLP, *FAST, f"training.start_from={trained}"]
     run(load(LENET, changes), tmp_path / "a", quiet=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cimest.pricing import price_experiment
 from tests.cimest.designs import script
 
 FOLDER = Path(__file__).parents[2] / "examples" / "momentum"
@@ -65,6 +66,22 @@ def test_the_study_runs_goes_on_and_writes(study, tmp_path):
     exact, converted = (float(row["training mJ"]) for row in (rows[0], rows[4]))
     assert converted > exact  # a converter that is ideal takes no energy
     assert (tmp_path / "study.png").stat().st_size > 10_000
+
+
+def test_the_rules_share_is_what_its_parts_take(study):
+    """V passes DRAM, and no gradient of so small a network waits there for the update: all of that is the rule's."""
+    for rule, own in (("sgd", set()), ("momentum", {"momentum"}), ("error feedback", {"residual"})):
+        experiment = study.Cell("+6/-6", rule).experiment(FOLDER / "mlp.yaml", (), 0.01)
+        priced = price_experiment(experiment)
+        acting = sum(
+            energy
+            for (_, pass_, part), energy in priced.estimate.energy.items()
+            if part in own or (part, pass_) == ("dram", "weight_update")
+        )
+        leaking = sum(energy for (_, _, part), energy in priced.estimate.leakage_energy().items() if part in own)
+        assert study.rules_energy(priced, experiment) == pytest.approx(float(acting + leaking))
+        assert (leaking > 0) == bool(own)
+        assert own <= set(priced.parts)
 
 
 @pytest.mark.parametrize(
