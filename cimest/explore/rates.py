@@ -42,23 +42,24 @@ def trainings(folder: Path, repeats: int, jobs: int, console: Console, what: str
 
 
 def search(
-    runs: Trainings, cells: Mapping[Cell, Callable[[float], Experiment]], rates: Iterable[float]
+    runs: Trainings, cells: Mapping[Cell, Callable[[float], Experiment]], rates: Mapping[Cell, Iterable[float]]
 ) -> dict[Cell, dict[float, float]]:
-    """Accuracy of each cell at every candidate, all trained at once.
+    """Accuracy of each cell at all of its candidates, all trained at once.
 
     Parameters
     ----------
     runs : Trainings
     cells : mapping
         What is compared to its experiment at a step size, which has to be tested on held-out training data.
-    rates : iterable of float
+    rates : mapping
+        Each of them to its candidates.
 
     Raises
     ------
     RuntimeError
         If a training is refused.
     """
-    candidates = {cell: {rate: made(rate) for rate in rates} for cell, made in cells.items()}
+    candidates = {cell: {rate: made(rate) for rate in rates[cell]} for cell, made in cells.items()}
     runs.run(one for tried in candidates.values() for one in tried.values())
     return {cell: {rate: reached(runs, one)[0] for rate, one in tried.items()} for cell, tried in candidates.items()}
 
@@ -68,9 +69,15 @@ def best(tried: Mapping[float, float]) -> float:
     return max(sorted(tried), key=lambda rate: tried[rate])
 
 
-def at_an_end(tried: Mapping[float, float]) -> bool:
-    """Whether the best is the first or the last candidate, so that one beyond may be better."""
-    return len(tried) > 1 and best(tried) in (min(tried), max(tried))
+def finalists(tried: Mapping[float, float]) -> list[float]:
+    """The two best candidates, which longer trainings may tell apart."""
+    return sorted(sorted(tried), key=lambda rate: -tried[rate])[:2]
+
+
+def at_an_end(rate: float, candidates: Iterable[float]) -> bool:
+    """Whether it is the first or the last of several candidates, so that one beyond may be better."""
+    given = sorted(candidates)
+    return len(given) > 1 and rate in (given[0], given[-1])
 
 
 def reached(runs: Trainings, experiment: Experiment) -> tuple[float, float]:

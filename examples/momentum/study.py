@@ -6,13 +6,14 @@ For every device and rule the step size is chosen on 5 000 training images that 
 candidates, with exact converters; then three seeds train on all of them and are tested on the test images. Trainings
 are kept by content in `OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds, devices
 or converters adds to it. `--search-set dataset.train=10000` makes the search of a large network cheaper, and
+`--again-set dataset.train=25000` tries the two best step sizes of each again, for longer trainings like smaller ones.
 `--telling "+6/-6; error feedback; exact"` gives all seeds to that cell alone, and one to the others.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,15 +138,15 @@ class Outcome:
     share: float
 
 
-def outcome(runs: Trainings, experiment: Experiment, tried: dict[float, float]) -> Outcome:
+def outcome(runs: Trainings, experiment: Experiment, rate: float, candidates: Sequence[float]) -> Outcome:
     """Accuracy from the trainings, energy from what they made the hardware do."""
     accuracy, deviation = rates.reached(runs, experiment)
     priced, activity, energy = rates.priced(runs, experiment)
     weights = {layer.name: layer.weights for layer in priced.network.matrices}
     written = sum(weights[name] * (one.updated_up + one.updated_down) for name, one in activity.layers.items())
     return Outcome(
-        rate=rates.best(tried),
-        at_an_end=rates.at_an_end(tried),
+        rate=rate,
+        at_an_end=rates.at_an_end(rate, candidates),
         accuracy=100 * accuracy,
         deviation=100 * deviation,
         written=100 * written / sum(weights.values()),
@@ -273,11 +274,12 @@ def by_bits(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
 )
 @click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
 @click.option("--search-set", "search_changes", multiple=True, help="path=value, for the step-size search alone")
+@click.option("--again-set", "again_changes", multiple=True, help="path=value, for a search among the two best of each")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
 def main(
     network: str, cifar: str | None, out: Path, seeds: int, telling: tuple[str, ...], devices: str | None,
     rules: str | None, converters: str, candidates: str | None, changes: tuple[str, ...],
-    search_changes: tuple[str, ...], jobs: int,
+    search_changes: tuple[str, ...], again_changes: tuple[str, ...], jobs: int,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the processes to come, each of which has one core
     out.mkdir(parents=True, exist_ok=True)
@@ -296,17 +298,23 @@ def main(
     for cell in told:
         if cell not in cells:
             raise click.BadParameter(f"{cell} is not compared", param_hint="--telling")
-    console, held_out = Console(), [*common, f"dataset.validation={HELD_OUT}", *search_changes]
-    searching = {pair: lambda rate, pair=pair: pair.experiment(base, held_out, rate) for pair in pairs}
-    with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
-        tried = rates.search(runs, searching, rates.numbers(candidates) or RATES)
-    of = {cell: tried[replace(cell, converter="exact")] for cell in cells}
-    experiments = {cell: cell.experiment(base, common, rates.best(of[cell])) for cell in cells}
+    console, held_out, steps = Console(), f"dataset.validation={HELD_OUT}", rates.numbers(candidates) or RATES
+    tried: dict[Cell, dict[float, float]] = {}
+    for own in (search_changes, again_changes)[: 2 if again_changes else 1]:
+        made = {
+            pair: lambda rate, pair=pair, own=own: pair.experiment(base, [*common, held_out, *own], rate)
+            for pair in pairs
+        }
+        still = {pair: rates.finalists(tried[pair]) if tried else steps for pair in pairs}
+        with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
+            tried = rates.search(runs, made, still)
+    best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
+    experiments = {cell: cell.experiment(base, common, best[cell]) for cell in cells}
     outcomes = {}
     for repeats, which in ((seeds, told), (1, [cell for cell in cells if cell not in told])):
         with rates.trainings(out / "trainings", repeats, jobs, console, "seeds") as final:
             final.run(experiments[cell] for cell in which)
-        outcomes |= {cell: outcome(final, experiments[cell], of[cell]) for cell in which}
+        outcomes |= {cell: outcome(final, experiments[cell], best[cell], steps) for cell in which}
     outcomes = {cell: outcomes[cell] for cell in cells}
     table(outcomes, console, out)
     with rc_context(STYLE):

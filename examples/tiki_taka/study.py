@@ -166,7 +166,7 @@ def compare(
     on_chip = [cell for cell in cells if cell.rule != FLOAT]
     made = {cell: lambda rate, cell=cell: study.experiment(cell, rate, True) for cell in on_chip}
     with rates.trainings(folder, 1, jobs, console, "step sizes") as runs:
-        searched = rates.search(runs, made, candidates)
+        searched = rates.search(runs, made, dict.fromkeys(made, candidates))
     finals = {cell: study.experiment(cell, rates.best(searched[cell])) for cell in on_chip}
     with rates.trainings(folder, seeds, jobs, console, "seeds") as runs:
         runs.run(finals.values())
@@ -185,7 +185,7 @@ def table(found: dict[Cell, Outcome], console: Console, out: Path, what: str) ->
     for cell, one in found.items():
         named = [cell.rule, cell.states or "", f"{cell.cycle:g}", f"{cell.read:g}"]
         mean, deviation = one.last
-        row = [*named, f"{one.rate:g}{'!' * rates.at_an_end(one.tried)}", f"{mean:.2f}", f"{deviation:.2f}"]
+        row = [*named, f"{one.rate:g}{'!' * rates.at_an_end(one.rate, one.tried)}", f"{mean:.2f}", f"{deviation:.2f}"]
         row += [f"{reference - mean:.2f}", f"{one.bits[:, -1].mean():.3f}", f"{1e3 * one.energy:.4g}"]
         rows.append([*row, " ".join(f"{rate:g}: {100 * share:.1f}" for rate, share in one.tried.items())])
         means = zip(one.accuracy.mean(axis=0), one.bits.mean(axis=0), strict=True)

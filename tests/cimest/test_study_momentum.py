@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cimest.explore import rates
 from cimest.pricing import price_experiment
 from tests.cimest.designs import script
 
@@ -66,6 +67,20 @@ def test_the_study_runs_goes_on_and_writes(study, tmp_path):
     exact, converted = (float(row["training mJ"]) for row in (rows[0], rows[4]))
     assert converted > exact  # a converter that is ideal takes no energy
     assert (tmp_path / "study.png").stat().st_size > 10_000
+
+
+def test_the_two_best_step_sizes_are_tried_again(study, tmp_path):
+    arguments = ["mlp", "--out", str(tmp_path), "--jobs", "1", "--devices", "ideal", "--seeds", "1", "--rules", "sgd"]
+    for change in ("dataset={name: mnist_subset, train: 400, test: 100}", "network.hidden=[12]", "training.epochs=1"):
+        arguments += ["--set", change]
+    own = ["--search-set", "dataset={name: mnist_subset, train: 150, test: 100, validation: 50}"]
+    own += ["--again-set", "dataset.validation=60", "--rates", "0.0001; 0.01; 0.03"]
+    found = CliRunner().invoke(study.main, [*arguments, *own])
+    assert found.exit_code == 0, found.output
+    assert len(list((tmp_path / "trainings").iterdir())) == 3 + 2 + 1
+    assert rates.finalists({0.01: 0.5, 0.03: 0.7, 0.1: 0.6}) == [0.03, 0.1]
+    assert rates.at_an_end(0.03, (0.01, 0.03))
+    assert not rates.at_an_end(0.03, (0.01, 0.03, 0.1))
 
 
 def test_the_rules_share_is_what_its_parts_take(study):
