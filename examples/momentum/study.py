@@ -6,7 +6,8 @@ For every device and rule the step size is chosen on 5 000 training images that 
 candidates, with exact converters; then three seeds train on all of them and are tested on the test images. Trainings
 are kept by content in `OUT/trainings`: a study that was stopped goes on where it was, and one with more seeds, devices
 or converters adds to it. `--search-set dataset.train=10000` makes the search of a large network cheaper, and
-`--again-set dataset.train=25000` tries the two best step sizes of each again, for longer trainings like smaller ones.
+`--again-set dataset.train=50000` tries the two best step sizes of each again, if they are close: longer trainings like
+smaller ones.
 `--telling "+6/-6; error feedback; exact"` gives all seeds to that cell alone, and one to the others.
 """
 
@@ -274,7 +275,7 @@ def by_bits(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
 )
 @click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
 @click.option("--search-set", "search_changes", multiple=True, help="path=value, for the step-size search alone")
-@click.option("--again-set", "again_changes", multiple=True, help="path=value, for a search among the two best of each")
+@click.option("--again-set", "again_changes", multiple=True, help="path=value, for a second search where two are close")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
 def main(
     network: str, cifar: str | None, out: Path, seeds: int, telling: tuple[str, ...], devices: str | None,

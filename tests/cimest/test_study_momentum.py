@@ -69,7 +69,8 @@ def test_the_study_runs_goes_on_and_writes(study, tmp_path):
     assert (tmp_path / "study.png").stat().st_size > 10_000
 
 
-def test_the_two_best_step_sizes_are_tried_again(study, tmp_path):
+def test_the_two_best_step_sizes_are_tried_again(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(rates, "CLOSE", 1.0)
     arguments = ["mlp", "--out", str(tmp_path), "--jobs", "1", "--devices", "ideal", "--seeds", "1", "--rules", "sgd"]
     for change in ("dataset={name: mnist_subset, train: 400, test: 100}", "network.hidden=[12]", "training.epochs=1"):
         arguments += ["--set", change]
@@ -78,9 +79,15 @@ def test_the_two_best_step_sizes_are_tried_again(study, tmp_path):
     found = CliRunner().invoke(study.main, [*arguments, *own])
     assert found.exit_code == 0, found.output
     assert len(list((tmp_path / "trainings").iterdir())) == 3 + 2 + 1
-    assert rates.finalists({0.01: 0.5, 0.03: 0.7, 0.1: 0.6}) == [0.03, 0.1]
     assert rates.at_an_end(0.03, (0.01, 0.03))
     assert not rates.at_an_end(0.03, (0.01, 0.03, 0.1))
+
+
+def test_only_close_step_sizes_are_tried_again():
+    assert rates.finalists({0.01: 0.5, 0.03: 0.7, 0.1: 0.68}) == [0.03, 0.1]
+    assert rates.finalists({0.01: 0.69, 0.03: 0.7, 0.1: 0.68}) == [0.03, 0.01]
+    assert rates.finalists({0.01: 0.5, 0.03: 0.7, 0.1: 0.66}) == [0.03]
+    assert rates.finalists({0.01: 0.5}) == [0.01]
 
 
 def test_the_rules_share_is_what_its_parts_take(study):
