@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Cell = TypeVar("Cell", bound=Hashable)
 
 CLOSE = 0.03
-"""Accuracies that a short search cannot tell apart (our choice): two deviations of a share of 5 000 images are 0.014, and
-seeds differ by as much again."""
+"""Accuracies that a short search cannot tell apart (our choice): two deviations of a share of 5 000 images are 0.014,
+and seeds differ by as much again."""
 
 
 @contextmanager

@@ -48,13 +48,13 @@ def test_a_search_trains_all_candidates_at_once_and_finds_the_best(study):
         for cell in (study.Cell("sgd", 20), study.Cell("agad", 20))
     }
     runs = Known()
-    tried = rates.search(runs, made, dict.fromkeys(made, [0.003, 0.01, 0.1]))
+    tried = rates.search(runs, made, dict.fromkeys(made, (0.003, 0.01, 0.1)))
     assert len(runs.asked) == 6
     assert all(one.dataset.validation == study.HELD_OUT for one in runs.asked)
     assert {rates.best(found) for found in tried.values()} == {0.01}
     assert rates.best({0.1: 0.9, 0.03: 0.9}) == 0.03  # of equals the smallest
     with pytest.raises(RuntimeError, match="too large"):
-        rates.search(runs, made, dict.fromkeys(made, [0.01, 7]))
+        rates.search(runs, made, dict.fromkeys(made, (0.01, 7)))
 
 
 def test_options_that_are_no_names_or_numbers_are_refused():
