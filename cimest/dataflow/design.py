@@ -132,7 +132,8 @@ class Design:
         behind = 2 * (len(self.plan.placements) - self._place(placement)) if self.schedule.pipelined else 0
         some = np.minimum(self.batch, self.images_in_a_visit(placement) + behind)
         gathered = np.ceil(self.gathered / placement.layer.positions)
-        return np.maximum(np.where(self.whole_batch(placement, waits), self.batch, some), gathered)[()]
+        at_once = waits if self.chip.weight_gradient.unit != "in_array" else 1.0  # pulsed when all have been read
+        return np.maximum(np.where(self.whole_batch(placement, at_once), self.batch, some), gathered)[()]
 
     def whole_batch(self, placement: Placement, waits: Real) -> Real:
         """1 if all images of a batch wait at a layer together, for its weight gradient or for a batch's statistics."""

@@ -12,6 +12,7 @@ from cimest.dataflow.design import Design
 from cimest.dataflow.gradient import fetches
 from cimest.dataflow.matrix import group_columns, move, needing_tiles
 from cimest.mapping.floorplan import Placement
+from cimest.rules.in_array import share_of_a_vector
 from cimest.rules.in_memory import InMemory
 from hwlib.component import Real
 
@@ -54,7 +55,8 @@ def outer_products(
         length, both = activity.train_slots, activity.train_coincidences / cycles
         row, column = activity.train_rows * 2 / cycles, activity.train_columns / 2
     else:  # ones of operands that have a sign are counted over the cycles of both
-        expected = rule.gain((layer.fan_in, layer.fan_out), chip.device, design.learning_rate)
+        rate = design.learning_rate * share_of_a_vector(design.network, layer)
+        expected = rule.gain((layer.fan_in, layer.fan_out), chip.device, rate)
         length = np.clip(np.ceil(expected), 1, rule.plan((layer.fan_in, layer.fan_out), chip.device).slots)
         root = np.sqrt(np.minimum(expected / length, 1.0))  # of the lines with the largest values
         row = root * activity.input_ones * (1 if signed else 2 / cycles)

@@ -17,7 +17,7 @@ from cimest.kernels.in_memory_random import normals_from
 from cimest.kernels.in_memory_types import BACKWARD, FORWARD, PASSES, SPARE
 
 ERROR_RANGE = np.float64(8)
-"""As `learning.codes.ERROR_RANGE`."""
+"""As `learning.codes.ERROR_RANGE`; of one vector that faces a label `LABEL_RANGE` there comes to the largest error."""
 
 VECTORS, READS, CLIPPED = range(3)
 """Entries of what a layer's reads in one direction took: vectors, reads with those repeated, outputs that stayed at an
@@ -213,14 +213,17 @@ def _forward(tiles, row_edges, converters, digital, room, stats):
 
 
 @njit(**INNER)
-def _error_words(error, largest):
+def _error_words(error, largest, of_labels):
     """Errors as words, in place; returns what a word of one is worth, a power of two."""
-    squares = np.float64(0)
+    squares, size = np.float64(0), np.float64(0)
     for j in range(len(error)):
+        if of_labels:
+            size = max(size, np.float64(abs(error[j])))
         squares += np.float64(error[j]) * np.float64(error[j])
     unit = 1.0
     if squares > 0:
-        unit = 2.0 ** np.rint(np.log2(ERROR_RANGE * np.sqrt(squares / len(error)))) / (largest + 1)
+        size = max(size, ERROR_RANGE * np.sqrt(squares / len(error)))
+        unit = 2.0 ** np.rint(np.log2(size)) / (largest + 1)
     factor, top = np.float32(1 / unit), np.float32(largest)
     for j in range(len(error)):
         error[j] = np.rint(min(max(error[j] * factor, -top), top))
@@ -266,7 +269,7 @@ def train(images, labels, order, tiles, row_edges, column_edges, converters, dig
         for i in range(last, -1, -1):
             tile = tiles[i]
             d = room.errors[i + 1][: tile.visible.shape[1]]
-            unit = _error_words(d, digital.largest)
+            unit = _error_words(d, digital.largest, i == last)
             if i > 0:
                 e, rows = room.errors[0], tile.visible.shape[0]
                 seed, step = np.uint32(tile.seed), np.uint32(tile.counts[PASSES])

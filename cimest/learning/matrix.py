@@ -184,6 +184,7 @@ class Matrix(WeightedPart):
     """
 
     layer: Conv
+    faces_labels = False
 
     def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
         """Scaled and centred products; training remembers the inputs and follows the mean."""
@@ -203,7 +204,8 @@ class Matrix(WeightedPart):
 
     def backward(self, error: np.ndarray) -> tuple[np.ndarray, ...]:
         """Errors at the input, if they are needed."""
-        self.delta = quantise(self.centring.errors(error.reshape(-1, self.layer.fan_out)), self.error_bits)
+        centred = self.centring.errors(error.reshape(-1, self.layer.fan_out))
+        self.delta = quantise(centred, self.error_bits, self.faces_labels)
         if not self.passes:
             return ()
         layer, channels = self.layer, self.layer.input[0]

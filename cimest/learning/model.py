@@ -35,6 +35,8 @@ from cimest.network import (
     Shape,
     Weighted,
 )
+from cimest.rules.in_array import share_of_a_vector
+from cimest.rules.in_memory import InMemory
 
 ROOM_TO_GROW = 0.25
 """Size of first outputs over what it is otherwise, where pulses in the arrays are the update (our choice: weights there
@@ -117,8 +119,10 @@ class Model:
             if isinstance(part, Matrix):
                 self._follow(part)
         last = self.parts[network.layers[-1].name]
-        if isinstance(last, Matrix) and experiment.training.loss == "cross_entropy":
-            last.centring.offset = centre(labels, network.output[0])
+        if isinstance(last, Matrix):
+            last.faces_labels = True
+            if experiment.training.loss == "cross_entropy":
+                last.centring.offset = centre(labels, network.output[0])
         order = [layer.name for layer in network.layers]
         self.last_use = {
             name: max((order.index(layer.name) for layer in network.consumers_of(name)), default=len(order))
@@ -192,7 +196,8 @@ class Model:
             if isinstance(part, WeightedPart):
                 number = self.matrices.index(part)
                 part.tile.hold(None)
-                states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate)
+                share = share_of_a_vector(self.network, part.layer) if isinstance(rule, InMemory) else 1.0
+                states[number] = rule.step(part.tile, states[number], part.x, part.delta, rate * share)
                 if self.training.clip is not None:
                     part.tile.keep_within(self.training.clip)
             else:

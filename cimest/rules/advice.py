@@ -8,6 +8,7 @@ import numpy as np
 
 from cimest.network import Network
 from cimest.rules.fast_array import FastArray
+from cimest.rules.in_array import share_of_a_vector
 from cimest.rules.in_memory import InMemory
 from hwlib.devices import Device
 from hwlib.devices.stepwise import apply_law
@@ -54,7 +55,13 @@ def effective(
         a word, in pulses, if every reading is one, which is half the range, or every product the largest one.
     """
     return {
-        layer.name: _values(rule, (layer.fan_in, layer.fan_out), device, learning_rate, samples * layer.positions)
+        layer.name: _values(
+            rule,
+            (layer.fan_in, layer.fan_out),
+            device,
+            learning_rate * share_of_a_vector(network, layer),
+            samples * layer.positions,
+        )
         for layer in network.matrices
     }
 

@@ -254,15 +254,16 @@ def test_the_result_names_what_the_rule_works_with():
 
 
 def test_descent_is_priced_with_the_trains_that_its_step_needs():
-    # 0.09 of half the range on 60 states: 2.7 pulses of the largest product, in three slots for each sign
+    # 0.09 of half the range on 60 states: 2.7 pulses of the largest product, in three slots for each sign; in
+    # convolutions over the root of 784 and 100 positions, less than one
     exp = experiment(
         chip={"weight_gradient": {"unit": "in_array"}}, dataflow={"loop_order": "image_outer"},
         training={"rule": {"name": "sgd"}, "learning_rate": {"start": 0.09}, "batch": 5},
     )  # fmt: skip
-    trains = {action.arguments["train_length"] for action in price_experiment(exp).actions
+    trains = {action.layer: action.arguments["train_length"] for action in price_experiment(exp).actions
               if action.action == "pulse_outer_product"}  # fmt: skip
     assert exp.chip.device.states == 60
-    assert trains == {2 * 3}
+    assert trains == {"conv1": 2, "conv2": 2, "fc1": 6, "fc2": 6, "fc3": 6}
 
 
 def test_advice():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cimest.activity import Activity, LayerActivity
-from cimest.pricing import digital_reference, price_experiment, price_readings
-from cimest.rules.in_array import InMemorySgd
+from cimest.pricing import build_network, digital_reference, price_experiment, price_readings
+from cimest.rules.in_array import InMemorySgd, share_of_a_vector
 from cimest.rules.operations import operations
 from tests.cimest.designs import experiment
 from tests.cimest.in_memory_cases import rule
@@ -145,6 +145,25 @@ def test_vectors_that_are_gathered_wait_in_the_buffer():
     assert count(priced, "dram", "write", pass_="forward") > 0
     few = price_experiment(exp.model_copy(update={"training": in_arrays("tiki_taka_v2").training}))
     assert all(few.design.spill(placement) == 0 for placement in few.plan.placements)
+
+
+def test_images_of_a_batch_wait_until_all_have_been_read():
+    """Weights are pulsed after the batch, as in the simulation: 50 images of 784 + 64 + 64 + 10 words of 8 bits."""
+    exp = in_arrays("tiki_taka_v2", chip={"global_buffer": {"size": 8 * 8 * 1024}})
+    batch = price_experiment(exp.model_copy(update={"training": exp.training.model_copy(update={"batch": 50})}))
+    kept = sum(batch.design.kept_bits(placement) for placement in batch.plan.placements)
+    for placement in batch.plan.placements:
+        assert batch.design.spill(placement) == pytest.approx(1 - 8 * 8 * 1024 / (50 * kept))
+
+
+def test_vectors_of_an_image_share_the_learning_rate():
+    """784 and 100 positions of the first layers of LeNet-5 (padded); as many vectors as labels have all of it."""
+    lenet, lstm = (
+        build_network(experiment(name, dataset)) for name, dataset in (("lenet5", "mnist"), ("lstm", "war_and_peace"))
+    )
+    found = {layer.name: share_of_a_vector(lenet, layer) for layer in lenet.matrices}
+    assert found == pytest.approx({"conv1": 1 / 28, "conv2": 1 / 10, "fc1": 1, "fc2": 1, "fc3": 1})
+    assert all(share_of_a_vector(lstm, layer) == 1 for layer in lstm.matrices)
 
 
 def test_readings_that_extract_weights_leak_while_they_last():
