@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from cimest.network import Network
 from hwlib.component import Real
+
+UNBOUNDED = frozenset(
+    {
+        *("forward_reads", "backward_reads", "pulses_up", "pulses_down", "longest_up", "longest_down", "most_written"),
+        *("write_rounds", "train_slots", "transfer_pulses", "transfer_slots"),
+    }
+)
+"""Entries of `LayerActivity` that are no fractions."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +127,15 @@ class Activity:
         Raises
         ------
         ValueError
-            If the file lacks a layer of the network or holds an unknown entry.
+            If the file is none of activity, lacks a layer of the network, or holds an unknown or impossible entry.
         """
-        data = json.loads(path.read_text())
+        path = path / "activity.json" if path.is_dir() else path
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as problem:
+            raise ValueError(f"{path} holds no activity ({problem})") from None
+        if not isinstance(data, dict) or not isinstance(data.get("layers"), dict) or "origin" not in data:
+            raise ValueError(f"{path} holds no activity: origin and layers, as `activity.json` of a run has them")
         known = {entry.name for entry in fields(LayerActivity)}
         layers = {}
         for name in (layer.name for layer in network.matrices):
@@ -129,4 +144,8 @@ class Activity:
             if unknown := set(data["layers"][name]) - known:
                 raise ValueError(f"{path}: unknown entries {sorted(unknown)} in layer {name!r}")
             layers[name] = LayerActivity(**data["layers"][name])
+            for key, value in data["layers"][name].items():
+                most = math.inf if key in UNBOUNDED else 1.0
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+                    raise ValueError(f"{path}: {key} of layer {name!r} is {value!r}; allowed: 0 to {most:g}")
         return cls(f"{data['origin']} ({path.name})", layers)

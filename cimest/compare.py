@@ -81,6 +81,17 @@ def shown(path: str, value: Any) -> str:
     return f"{value / 8 / 1024:g} KiB" if unit == "bit" else pretty(value, unit)
 
 
+def shown_apart(path: str, before: Any, after: Any) -> tuple[str, str]:
+    """Two values for people; of sections with the same name what differs in them."""
+    if isinstance(before, dict) and isinstance(after, dict) and shown(path, before) == shown(path, after):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        one, other = (
+            ", ".join(f"{key} {shown(f'{path}.{key}', side.get(key))}" for key in keys) for side in (before, after)
+        )
+        return one, other
+    return shown(path, before), shown(path, after)
+
+
 def reached(step: Step) -> list[str]:
     """What a step changes and to what, one entry for each choice, without the name of a section that all share."""
     if " + " in step.choice:

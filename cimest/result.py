@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import tempfile
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,26 @@ def plain(value: Any) -> Any:
     return value
 
 
+CHECKPOINT = "checkpoint.npz"
+"""What a training leaves in its folder; as `learning.checkpoint.FILE`, which an estimate does not load."""
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder for results, and see that files can be written there before anything takes long.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be made, or not be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as problem:
+        raise ValueError(f"{out} cannot be a folder of results: {problem.strerror}") from None
+
+
 def read_result(run: Path) -> dict[str, Any]:
     """The result of a run's folder, or of a file.
 
@@ -71,11 +92,19 @@ def read_result(run: Path) -> dict[str, Any]:
     ------
     FileNotFoundError
         If there is none.
+    ValueError
+        If the file is no result.
     """
     file = run / "result.json" if run.is_dir() else run
     if not file.is_file():
         raise FileNotFoundError(f"{run} holds no result.json; `cimest run` or `cimest estimate --out` write one")
-    return json.loads(file.read_text())
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise ValueError(f"{file} is no result of cimest ({problem})") from None
+    if not isinstance(found, dict) or not {"experiment", "provenance", "metrics", "activity"} <= set(found):
+        raise ValueError(f"{file} is no result of cimest: it lacks what every result.json says")
+    return found
 
 
 def recorded(result: dict[str, Any]) -> Activity:

@@ -36,6 +36,10 @@ def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
     dict
         As in result.json.
     """
+    if out is not None:
+        results.make_folder(out)
+        if (out / results.CHECKPOINT).exists():
+            raise ValueError(f"{out} holds a run, which an estimate would mix with: choose another folder")
     priced = price_experiment(experiment)
     result = describe(experiment, priced, training_samples(experiment))
     result |= {"accuracy": None, "history": []}
@@ -72,6 +76,7 @@ def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any
     KeyboardInterrupt
         After Ctrl-C, once the result of the epochs so far is written.
     """
+    results.make_folder(out)
     trainer = build_trainer(experiment)
     trainer.resume(out)
     interrupted = False

@@ -55,7 +55,7 @@ def compare(
 def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str, Any] | None) -> None:
     from rich.table import Table
 
-    from cimest.compare import shown
+    from cimest.compare import shown_apart
     from cimest.report.headline import number
     from hwlib.units import pretty
 
@@ -64,7 +64,7 @@ def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str,
     for step in steps:
         changes = (pretty(step.energy - before.energy, "J"), pretty(step.latency - before.latency, "s"))
         named = step.choice or "A"
-        values = (shown(step.choice, step.before), shown(step.choice, step.after)) if step.choice else ("", "")
+        values = shown_apart(step.choice, step.before, step.after) if step.choice else ("", "")
         energy, latency = pretty(step.energy, "J"), pretty(step.latency, "s")
         moved = changes if step.choice else ("", "")
         table.add_row(named, *values, energy, moved[0], latency, moved[1])

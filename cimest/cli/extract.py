@@ -64,6 +64,8 @@ def _extracted(run: Path, epochs: int, readings: int, rate: float | None, device
         raise FileNotFoundError(
             f"{run} holds no {checkpoint.FILE}; `cimest run EXPERIMENT --out {run}` trains a network"
         )
+    if rate is not None and not 0 < rate <= 1000:
+        raise click.BadParameter(f"{rate} is no step size (allowed: above 0, to 1000)", param_hint="--rate")
     done = len(saved["history"])
     rate = trained.learning_rate(trained.batches * done - 1) if rate is None else rate
     data = experiment.model_dump(mode="json")

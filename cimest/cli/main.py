@@ -143,7 +143,7 @@ def _is_bad_input(error: Exception) -> bool:
 
     The modules of the other errors are loaded where such an error was raised.
     """
-    kinds: list[Any] = [FileNotFoundError, ValueError]
+    kinds: list[Any] = [FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError, ValueError]
     for module, name in (("hwlib.registry", "UnknownName"), ("cimest.config.messages", "ConfigError")):
         if module in sys.modules:
             kinds.append(getattr(sys.modules[module], name))

@@ -24,8 +24,10 @@ def merge(sweep: Path, shards: tuple[Path, ...], out: Path, quiet: bool, as_json
     from cimest.result import plain
 
     read = read_sweep(sweep)
-    gather(shards, out)
+    found = gather(shards, out)
     study = explore(read, out, Nobody(), 1e9, (0, 1), shown=not (quiet or as_json))
+    if found and not (study.summary["trainings"] or {}).get("done"):
+        raise click.UsageError(f"none of the {found} trainings of these shards belongs to {sweep}")
     if as_json:
         print_json(plain(study.summary))
     elif not quiet:

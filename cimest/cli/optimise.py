@@ -71,7 +71,7 @@ def _stderr() -> Any:
 def _print(given: Any, found: Any, objective: str) -> None:
     from rich.table import Table
 
-    from cimest.compare import differences, shown, spelled
+    from cimest.compare import differences, shown_apart, spelled
 
     out = console()
     out.print(
@@ -80,7 +80,7 @@ def _print(given: Any, found: Any, objective: str) -> None:
     out.print(f"given {found.start:.4g}, best {found.objective:.4g}: {found.start / found.objective:.3g} times better")
     changes = Table("choice", "given", "best", box=None)
     for path, before, after in differences(spelled(given), spelled(found.best)):
-        changes.add_row(path, shown(path, before), shown(path, after))
+        changes.add_row(path, *shown_apart(path, before, after))
     out.print(changes)
     mattered = Table("choice of the best", "worst other value", box=None)
     for path, ratio in found.mattered.items():

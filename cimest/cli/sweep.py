@@ -116,7 +116,8 @@ def show(study: Study, folder: Path) -> None:
         f"{number(summary['points_per_second'])} designs priced a second"
     )
     for reason, count in summary["refused"].items():
-        out.print(f"{count} refused: {reason}", markup=False)
+        if count:
+            out.print(f"{count} refused: {reason}", markup=False)
     if trained := summary["trainings"]:
         left = f", {trained['left_out']} left out" if trained["left_out"] else ""
         out.print(f"{trained['distinct']} distinct trainings, {trained['run_now']} run now{left}")

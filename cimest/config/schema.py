@@ -44,7 +44,7 @@ class RuleChoice(Choice):
 class LearningRate(Section):
     """Step size: what a normalised gradient of one adds to a weight in the middle of its range, which is 2 wide."""
 
-    start: float = Field(0.03, gt=0)
+    start: float = Field(0.03, gt=0, le=1000)
     schedule: Literal["constant", "cosine"] = "cosine"
     end: float = Field(0.02, ge=0, le=1, description="last step size of the cosine, as a fraction of the first")
 

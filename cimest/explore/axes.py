@@ -150,8 +150,8 @@ def _range(path: str, entry: Entry) -> list[float]:
             raise ValueError(f"a step of {shown(step)} does not lead from {shown(low)} to {shown(high)}")
         return [_whole(low + i * step) for i in range(math.floor((high - low) / step * (1 + 1e-9)) + 1)]
     number = given["number"]
-    if not isinstance(number, int) or number < 2 or "step" in given:
-        raise ValueError("number is a whole number of two or more, and excludes step")
+    if not isinstance(number, int) or not 2 <= number <= 1_000_000 or "step" in given:
+        raise ValueError("number is a whole number of two to a million, and excludes step")
     shares = [i / (number - 1) for i in range(number)]
     if scale == "linear":
         return [_whole(low + share * (high - low)) for share in shares]

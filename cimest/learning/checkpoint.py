@@ -79,7 +79,7 @@ def load(folder: Path, identity: str) -> dict[str, Any] | None:
         with np.load(path, allow_pickle=False) as file:
             entries = {name: file[name] for name in file.files}
         tree = json.loads(entries.pop(TREE).tobytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as problem:
         raise ValueError(f"{path} is no checkpoint ({problem}); remove it to start anew") from None
     if tree["identity"] != identity:
         raise ValueError(

@@ -63,7 +63,7 @@ def group_of(component: str) -> Group:
 
 def label(name: str) -> str:
     """A component, pass or statistic for people: words instead of underscores."""
-    return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))
+    return " ".join(ACRONYMS.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 def grouped(dataset: Dataset, variable: str, along: str) -> np.ndarray:

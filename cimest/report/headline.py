@@ -104,6 +104,8 @@ def lifetime(result: dict[str, Any]) -> Merit:
     if math.isinf(samples):
         return Merit("Lifetime", "unlimited", "no cell is written")
     metrics = result["metrics"]
+    if not metrics["training_energy_j"]:
+        return Merit("Lifetime", f"{number(samples)} samples", "nothing was trained yet")
     runs = samples * metrics["energy_per_sample_j"] / metrics["training_energy_j"]
     return Merit("Lifetime", f"{number(samples)} samples", f"{number(runs)} trainings such as this one")
 
@@ -168,7 +170,7 @@ def macro(figures: dict[str, Any]) -> list[Merit]:
     shares = ", ".join(f"{label(name)} {share(parts[name]['energy_share'], 1.0)}" for name in largest)
     speed, density = number(figures["throughput_tops"]), number(figures["density_tops_per_mm2"])
     return [
-        Merit("Macro, energy per product", pretty(figures["energy_per_vector_j"], "J"), shares),
+        Merit("Macro, energy per vector", pretty(figures["energy_per_vector_j"], "J"), shares),
         Merit(
             "Macro, with its leakage",
             f"{number(figures['efficiency_tops_per_w'])} TOPS/W",

@@ -16,6 +16,9 @@ UP = {"up", "+", "+1", "1", "potentiation", "ltp", "set", "p"}
 DOWN = {"down", "-", "-1", "depression", "ltd", "reset", "d"}
 COLUMNS = ("pulse", "conductance", "direction", "up", "down")
 
+LARGEST = 1.0
+"""Conductance above which a column is taken to be in another unit (our choice: cells stay below a millisiemens). [S]"""
+
 UNIT = re.compile(r"^(?P<name>[a-z]+)\s*(?:[_ ]\s*(?P<after>[a-zµμ]+)|[\[(]\s*(?P<inside>[a-zµμ]+)\s*[\])])?$", re.I)
 """`conductance`, `conductance_uS`, `conductance [uS]`, `conductance (uS)`."""
 
@@ -78,6 +81,8 @@ def read_pulses(path: str | Path) -> list[Run]:
         runs = table.two_series() if "up" in columns else table.one_series()
         if not table.problems and {run.up for run in runs} != {True, False}:
             table.note(rows[-1][0], "there must be at least two measurements in each direction, up and down")
+        if not table.problems and all(_rises(runs, up) == (-1 if up else 1) for up in (True, False)):
+            table.note(rows[0][0], "pulses up lower the conductance and pulses down raise it: are they swapped?")
     if table.problems:
         raise BadPulseData(table.problems)
     return runs
@@ -159,6 +164,9 @@ class _Table:
         elif not (np.isfinite(value) and value > 0):
             self.note(line, f"{name} {cell} is not a conductance above 0")
             return None
+        elif value * self.scales.get(name, 1.0) > LARGEST:
+            self.note(line, f"{name} {cell} is more than a siemens: give its unit in the header, as in conductance_uS")
+            return None
         return value * self.scales.get(name, 1.0)
 
     def one_series(self) -> list[Run]:
@@ -197,6 +205,11 @@ class _Table:
             if len(points) > 1:
                 runs.append(_run(name == "up", points))
         return runs
+
+
+def _rises(runs: list[Run], up: bool) -> int:
+    """Sign of what the runs in a direction change the conductance by, all together."""
+    return int(np.sign(sum(run.conductance[-1] - run.conductance[0] for run in runs if run.up == up)))
 
 
 def _run(up: bool, points: list[tuple[float, float]]) -> Run:

@@ -96,3 +96,13 @@ def test_bad_table_is_2_and_names_the_line(tmp_path, capsys):
     assert main(["fit-device", str(path), "--out", str(tmp_path)]) == 2
     assert f"{path}:3: conductance 'zwei' is not a number" in capsys.readouterr().err
     assert main(["fit-device", str(tmp_path / "none.csv")]) == 2
+
+
+def test_swapped_columns_and_conductances_without_their_unit_are_refused(tmp_path, capsys):
+    path = tmp_path / "swapped.csv"
+    path.write_text("pulse,up_uS,down_uS\n" + "".join(f"{n},{50 - 4 * n},{10 + 4 * n}\n" for n in range(10)))
+    assert main(["fit-device", str(path), "--out", str(tmp_path)]) == 2
+    assert "are they swapped?" in capsys.readouterr().err
+    path.write_text("pulse,up,down\n" + "".join(f"{n},{10 + 4 * n},{50 - 4 * n}\n" for n in range(10)))
+    assert main(["fit-device", str(path), "--out", str(tmp_path)]) == 2
+    assert "is more than a siemens" in capsys.readouterr().err

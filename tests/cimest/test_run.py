@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 import cimest.cli
+from cimest.activity import Activity
 from cimest.caveats import learning_warnings
 from cimest.config import load
-from cimest.learning import Trainer
-from cimest.pricing import batch_time
+from cimest.learning import Trainer, checkpoint
+from cimest.pricing import batch_time, build_network
+from cimest.report.headline import lifetime
+from cimest.result import CHECKPOINT, read_result
 from cimest.run import estimate, run
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
@@ -130,6 +133,74 @@ def test_ctrl_c_leaves_a_valid_result_so_far(monkeypatch, tmp_path):
     resumed = run(experiment, tmp_path, quiet=True)
     assert len(resumed["history"]) == 3
     assert not any("interrupted" in text for text in resumed["warnings"])
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_price(monkeypatch, tmp_path):
+    def stopped(self, callback, checkpoints):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run", stopped)
+    with pytest.raises(KeyboardInterrupt, match="after 0 epochs"):
+        run(load(LENET, SMALL), tmp_path, quiet=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["accuracy"], result["metrics"]["training_energy_j"]) == (None, 0)
+    worn = {**result, "metrics": {**result["metrics"], "lifetime_samples": 1e9}}
+    assert lifetime(worn).note == "nothing was trained yet"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_training(monkeypatch, tmp_path):
+    monkeypatch.setattr("cimest.run.build_trainer", lambda experiment: pytest.fail("it trains"))
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(ValueError, match="cannot be a folder of results"):
+            run(load(LENET, SMALL), out, quiet=True)
+        with pytest.raises(ValueError, match="cannot be a folder of results"):
+            estimate(load(LENET, SMALL), out)
+
+
+def test_an_estimate_does_not_go_into_the_folder_of_a_run(whole):
+    assert checkpoint.FILE == CHECKPOINT
+    before = (whole / "result.json").read_text()
+    with pytest.raises(ValueError, match="holds a run"):
+        estimate(load(LENET, SMALL), whole)
+    assert (whole / "result.json").read_text() == before
+
+
+def test_an_empty_checkpoint_is_named(tmp_path):
+    (tmp_path / checkpoint.FILE).write_bytes(b"")
+    with pytest.raises(ValueError, match="is no checkpoint"):
+        run(load(LENET, SMALL), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
+def test_a_file_that_is_no_result_is_named(text, tmp_path):
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ValueError, match=r"result\.json is no result of cimest"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: [], "holds no activity"),
+        (lambda data: {"x": 1}, "holds no activity"),
+        (lambda data: data["layers"]["fc1"].update(input_ones=-1), "input_ones of layer 'fc1' is -1; allowed: 0 to 1"),
+        (lambda data: data["layers"]["fc1"].update(rows_written=5), "rows_written.*5; allowed: 0 to 1"),
+        (lambda data: data["layers"]["fc1"].update(pulses_up=float("nan")), "pulses_up.*nan; allowed: 0 to inf"),
+        (lambda data: data["layers"]["fc1"].update(pulses_up="1"), "pulses_up.*'1'"),
+    ],
+)
+def test_activity_that_cannot_be_is_refused(change, message, whole, tmp_path):
+    data = json.loads((whole / "activity.json").read_text())
+    changed = change(data)
+    (tmp_path / "activity.json").write_text(json.dumps(data if changed is None else changed))
+    with pytest.raises(ValueError, match=message):
+        Activity.load(tmp_path / "activity.json", build_network(load(LENET)))
+
+
+def test_activity_is_found_in_the_folder_of_its_run(whole):
+    network = build_network(load(LENET))
+    assert Activity.load(whole, network).layers == Activity.load(whole / "activity.json", network).layers
 
 
 def test_another_experiment_does_not_take_up_the_checkpoint(whole):
