@@ -16,8 +16,8 @@ Found = Mapping[Any, Any]
 
 COLOURS = {
     "float": "#222222", "words": "#661100", "sgd": "#999999", "tiki_taka": "#882255", "tiki_taka_v2": "#0072B2",
-    "chopped_tiki_taka": "#56B4E9", "agad": "#D55E00", "residual_v2": "#009E73", "multi_tile": "#F0E442",
-    "mixed_precision": "#CC79A7",
+    "chopped_tiki_taka": "#56B4E9", "agad": "#D55E00", "residual": "#44AA99", "residual_v2": "#009E73",
+    "multi_tile": "#F0E442", "mixed_precision": "#CC79A7",
 }  # fmt: skip
 MARKS = {10: "v", 20: "o", 50: "s", 1200: "D"}
 """By states of the device; others are triangles."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numba import njit
+from reference_lstm import history as recurrent
 
 from cimest.config import Experiment
 from cimest.datasets.dataset import choose
@@ -79,7 +80,8 @@ def train(experiment: Experiment, folder: Path) -> list[Record]:
     file = folder / f"float_{key(experiment)}.json"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(_history(experiment), indent=1))
+        found = recurrent(experiment) if experiment.network.name == "lstm" else _history(experiment)
+        write_whole(file, json.dumps(found, indent=1))
     return json.loads(file.read_text())
 
 

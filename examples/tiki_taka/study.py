@@ -33,7 +33,8 @@ from cimest.report.figures import save, style
 HERE = Path(__file__).parent
 
 FLOAT, WORDS = "float", "words"
-"""Plain descent without a chip, and on one without noise: in words of 8 bits between exact arrays."""
+"""Plain descent without a chip, and on one without noise: in words of 8 bits between exact arrays. Neither is priced:
+the one has no chip, and converters of the other are free."""
 
 EXACT = ("training.rule=sgd", "chip.device=ideal", "chip.adc={kind: ideal}", "chip.backward_adc={kind: ideal}",
          "chip.periphery={kind: bit_serial}", "chip.weight_gradient={unit: digital}")  # fmt: skip
@@ -45,7 +46,6 @@ OF_A_STEP = 0.3
 OF_A_READ = 1.275
 """Noise of a read: 0.06 full inputs, in steps of the converter (rasch2024fast)."""
 
-CANDIDATES = (0.003, 0.01, 0.03, 0.1)
 HELD_OUT = 5000
 REFERENCES = FLOAT, WORDS
 FAMILY = tuple(rule for rule in COLOURS if rule not in REFERENCES)
@@ -93,7 +93,10 @@ class Study:
         Changes for all trainings, and for those of the search alone.
     rules : tuple of str
     states : tuple of int
+    rates : tuple of float
         What is compared unless the options say otherwise.
+    by_loss : bool
+        Whether the loss tells step sizes apart, and not the accuracy.
     """
 
     base: Path
@@ -101,11 +104,17 @@ class Study:
     searching: tuple[str, ...]
     rules: tuple[str, ...]
     states: tuple[int, ...]
+    rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
+    by_loss: bool = False
 
     def experiment(self, cell: Cell, rate: float, searching: bool = False) -> Experiment:
         """With a step size; in the search, tested on what is held out of the training data."""
         own = [*cell.changes(), f"training.learning_rate.start={rate}"]
         return load(self.base, [*self.common, *own, *(self.searching if searching else ())])
+
+    def merit(self, history: list[Record]) -> float:
+        """What the last epoch of a search reached on the data held out: the accuracy, or less the loss."""
+        return -history[-1]["test_loss"] if self.by_loss else history[-1]["test_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ class Outcome:
     Parameters
     ----------
     tried : dict
-        Step size to accuracy on the data held out.
+        Step size to `Study.merit`.
     accuracy : array, shape (seeds, epochs)
         On test data. [%]
     bits : array, shape (seeds, epochs)
@@ -157,21 +166,23 @@ def compare(
     folder, found = out / "trainings", {}
     for cell in cells:
         if cell.rule == FLOAT:
-            tried = {
-                rate: train(study.experiment(cell, rate, True), folder)[-1]["test_accuracy"] for rate in candidates
-            }
+            tried = {rate: study.merit(train(study.experiment(cell, rate, True), folder)) for rate in candidates}
             final = study.experiment(cell, rates.best(tried))
             repeats = [final.model_copy(update={"seed": final.seed + i}) for i in range(seeds)]
             found[cell] = Outcome.of(tried, [train(one, folder) for one in repeats])
     on_chip = [cell for cell in cells if cell.rule != FLOAT]
     made = {cell: lambda rate, cell=cell: study.experiment(cell, rate, True) for cell in on_chip}
     with rates.trainings(folder, 1, jobs, console, "step sizes") as runs:
-        searched = rates.search(runs, made, dict.fromkeys(made, candidates))
+        rates.search(runs, made, dict.fromkeys(made, candidates))
+    searched = {
+        cell: {rate: study.merit(runs.records(experiment(rate))[0]["history"]) for rate in candidates}
+        for cell, experiment in made.items()
+    }
     finals = {cell: study.experiment(cell, rates.best(searched[cell])) for cell in on_chip}
     with rates.trainings(folder, seeds, jobs, console, "seeds") as runs:
         runs.run(finals.values())
     for cell, experiment in finals.items():
-        energy = rates.priced(runs, experiment)[2]
+        energy = rates.priced(runs, experiment)[2] if cell.rule not in REFERENCES else np.nan  # of free converters
         found[cell] = Outcome.of(searched[cell], [one["history"] for one in runs.records(experiment)], energy)
     return found
 
@@ -180,19 +191,24 @@ def table(found: dict[Cell, Outcome], console: Console, out: Path, what: str) ->
     """Print and write all outcomes with the gap to the first reference, and write what each epoch reached."""
     reference = next((one.last[0] for cell, one in found.items() if cell.rule in REFERENCES), np.nan)
     device = ["rule", "states", "pulse noise x", "read noise x"]
-    columns = [*device, "step", "accuracy %", "±", "gap", "bits", "training mJ", "accuracy % on data held out, by step"]
+    columns = [*device, "step", "accuracy %", "±", "gap", "bits", "training mJ", "on data held out, by step"]
     rows, epochs = [], []
     for cell, one in found.items():
         named = [cell.rule, cell.states or "", f"{cell.cycle:g}", f"{cell.read:g}"]
         mean, deviation = one.last
         row = [*named, f"{one.rate:g}{'!' * rates.at_an_end(one.rate, one.tried)}", f"{mean:.2f}", f"{deviation:.2f}"]
         row += [f"{reference - mean:.2f}", f"{one.bits[:, -1].mean():.3f}", f"{1e3 * one.energy:.4g}"]
-        rows.append([*row, " ".join(f"{rate:g}: {100 * share:.1f}" for rate, share in one.tried.items())])
+        rows.append([*row, " ".join(f"{rate:g}: {held_out(merit)}" for rate, merit in one.tried.items())])
         means = zip(one.accuracy.mean(axis=0), one.bits.mean(axis=0), strict=True)
         epochs += [[*named, number, f"{a:.3f}", f"{b:.4f}"] for number, (a, b) in enumerate(means, 1)]
     rates.write_table(columns, rows, out / f"{what}.csv", console)
     rates.write_table([*device, "epoch", "accuracy %", "bits"], epochs, out / f"{what}_epochs.csv")
     console.print("!: the first or the last candidate, so that one beyond may be better")
+
+
+def held_out(merit: float) -> str:
+    """An accuracy, or a loss, whose merit is below zero, for people."""
+    return f"{100 * merit:.1f} %" if merit >= 0 else f"{-merit / np.log(2):.3f} bit"
 
 
 def cells_of(what: str, rules: Sequence[str], states: Sequence[int]) -> list[Cell]:
@@ -218,10 +234,13 @@ STUDIES = {
             "network={name: lstm, embedding: 32, hidden: 64, depth: 2}",
             "dataset={name: war_and_peace, steps: 32, train: 20000, test: 500}",
             "training.batch=16",
+            "chip.array.rows=128",
         ),
         ("dataset.validation=1000",),
-        (WORDS, "sgd", "tiki_taka_v2", "agad"),
+        (FLOAT, WORDS, "sgd", "tiki_taka_v2", "agad"),
         (20,),
+        (0.01, 0.03, 0.1, 0.3),
+        by_loss=True,
     ),
 }
 
@@ -234,7 +253,11 @@ STUDIES = {
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--rules", help="names separated by `;`, of " + "; ".join(COLOURS))
 @click.option("--states", help="numbers separated by `;`  [default: 20 for lstm, else 10; 20; 50; 1200]")
-@click.option("--rates", "candidates", help="candidate step sizes separated by `;`  [default: 0.003; 0.01; 0.03; 0.1]")
+@click.option(
+    "--rates",
+    "candidates",
+    help="candidate step sizes separated by `;`  [default: 0.003; 0.01; 0.03; 0.1, for lstm 0.01; 0.03; 0.1; 0.3]",
+)
 @click.option("--epochs", type=int, help="default: those of the experiment file")
 @click.option("--set", "changes", multiple=True, help="path=value, for the whole study")
 @click.option("--search-set", "searching", multiple=True, help="path=value, for the step-size search alone")
@@ -252,9 +275,7 @@ def main(
     study = replace(study, common=(*study.common, *common, *changes), searching=(*study.searching, *searching))
     counts = [int(count) for count in rates.numbers(states)] or study.states
     named = rates.chosen(rules, COLOURS, "rule") if rules else study.rules
-    if FLOAT in named and what not in ("fcn", "tolerance"):
-        raise click.BadParameter(f"{FLOAT} is for fcn; here the reference is {WORDS}", param_hint="--rules")
-    steps = rates.numbers(candidates) or list(CANDIDATES)
+    steps = rates.numbers(candidates) or list(study.rates)
     console = Console(width=180)
     found = compare(study, cells_of(what, named, counts), steps, seeds, jobs, out, console)
     table(found, console, out, what)

@@ -78,7 +78,7 @@ def test_cells_change_what_they_say(study):
 
 
 def test_cells_of_a_study(study):
-    assert len(study.cells_of("fcn", study.STUDIES["fcn"].rules, study.STATES)) == 1 + 8 * 4
+    assert len(study.cells_of("fcn", study.STUDIES["fcn"].rules, study.STATES)) == 1 + 9 * 4
     tolerance = study.cells_of("tolerance", ["tiki_taka", "tiki_taka_v2"], [10, 20])
     assert {(cell.cycle, cell.read) for cell in tolerance} == {(1, 1), (10, 1), (100, 1), (1, 10)}
 
@@ -93,6 +93,32 @@ def test_the_reference_learns_and_is_kept(study, tmp_path):
     before = file.stat().st_mtime_ns
     assert study.train(made, tmp_path) == history
     assert file.stat().st_mtime_ns == before
+
+
+def test_the_recurrent_reference_descends_along_the_slope(study):
+    """Central differences in double precision; cells of single precision leave some 1e-3."""
+    recurrent, rng = sys.modules["reference_lstm"], np.random.default_rng(0)
+    weights = [one.astype(float) for one in recurrent.first_weights(rng, (7, 3, 4, 2))]
+    tokens, labels = rng.integers(0, 7, (5, 6)), rng.integers(0, 7, (5, 6))
+    value, _, gradients = recurrent.loss(weights, tokens, labels)
+    assert value == pytest.approx(np.log(7), rel=0.2)
+    for one, gradient in zip(weights, gradients, strict=True):
+        slopes = np.empty_like(one)
+        for place in np.ndindex(one.shape):
+            ends = []
+            for step in (1e-3, -1e-3):
+                one[place] += step
+                ends.append(recurrent.loss(weights, tokens, labels, learn=False)[0])
+                one[place] -= step
+            slopes[place] = (ends[0] - ends[1]) / 2e-3
+        np.testing.assert_allclose(gradient, slopes, atol=0.01 * np.abs(slopes).max())
+
+
+def test_step_sizes_are_told_apart_by_accuracy_or_loss(study):
+    history = [{"test_loss": 3.0, "test_accuracy": 0.1}, {"test_loss": 0.7, "test_accuracy": 0.8}]
+    assert study.STUDIES["fcn"].merit(history) == 0.8
+    assert study.STUDIES["lstm"].merit(history) == -0.7
+    assert (study.held_out(0.8), study.held_out(-np.log(4))) == ("80.0 %", "2.000 bit")
 
 
 def test_the_study_runs_resumes_and_writes(study, tmp_path):
@@ -114,5 +140,3 @@ def test_the_study_runs_resumes_and_writes(study, tmp_path):
         float(rows[0]["accuracy %"]) - float(rows[1]["accuracy %"]), abs=0.011
     )
     assert {file.name for file in tmp_path.glob("fcn*.png")} == {"fcn.png", "fcn_epochs.png"}
-    refused = CliRunner().invoke(study.main, ["lstm", "--out", str(tmp_path), "--rules", "float"])
-    assert refused.exit_code == 2
