@@ -73,6 +73,8 @@ def load(
         if root.value is not None:
             problems.append(Problem(root.place, "", "an experiment is a mapping of sections such as `network: lenet5`"))
         root = Entry({}, root.place, root.key)
+    elif {"experiment", "axes"} <= set(root.value):
+        raise ConfigError([Problem(root.place, "", "is a sweep, which `cimest sweep` explores, and no experiment")])
     for override in overrides:
         root = _overridden(root, override, problems)
     for name, entry in sorted((changes or {}).items(), key=lambda change: change[0].count(".")):

@@ -178,7 +178,7 @@ def _other_keys(path: tuple[str, ...], models: Models, above: tuple[str, ...]) -
     """Hint for an unknown key: where the schema has it, or the closest key of the same section."""
     *section, key = path
     here = _keys_at(section, models)
-    best = " or ".join([".".join(other) for other in all_paths() if other[-1] == key][:3])
+    best = " or ".join([".".join(other) for other in all_paths() if other[-1] == key and other != (*above, *path)][:3])
     if not best and (similar := closest(key, here)):
         best = ".".join((*above, *section, similar))
     return (f"did you mean {best}? " if best else "") + (f"allowed: {', '.join(here)}" if here else "it has no options")

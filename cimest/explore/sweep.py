@@ -154,6 +154,8 @@ def read_sweep(path: str | Path) -> Sweep:
     root, problems = read_file(path)
     if not isinstance(root.value, dict):
         raise ConfigError([Problem(root.place, "", "a sweep is a mapping with the sections experiment and axes")])
+    if {"network", "chip"} <= set(root.value):
+        raise ConfigError([Problem(root.place, "", "is an experiment, which `cimest run` trains, and no sweep")])
     axes = read_axes(root.value.get("axes"), root, problems)
     fixed = read_changes(root.value.get("set"), "set", problems)
     sections = Entry({k: v for k, v in root.value.items() if k not in ("axes", "set")}, root.place, root.key)

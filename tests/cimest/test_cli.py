@@ -107,6 +107,15 @@ def test_bad_input_is_2(arguments, message, capsys, tmp_path, monkeypatch):
     assert message in capsys.readouterr().err
 
 
+def test_an_experiment_is_no_sweep_and_a_sweep_no_experiment(experiment, tmp_path, capsys):
+    assert main(["sweep", str(experiment), "--out", str(tmp_path / "out")]) == 2
+    assert "is an experiment, which `cimest run` trains" in capsys.readouterr().err
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(f"experiment: {experiment}\naxes: {{chip.adc.bits: [5, 6]}}\n")
+    assert main(["estimate", str(sweep)]) == 2
+    assert "is a sweep, which `cimest sweep` explores" in capsys.readouterr().err
+
+
 def test_missing_experiment_names_the_closest(experiment, capsys):
     assert main(["check", str(experiment.with_name("experimnt.yaml"))]) == 2
     assert capsys.readouterr().err.strip().endswith(f"did you mean {str(experiment)!r}?")
