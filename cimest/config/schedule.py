@@ -122,7 +122,7 @@ def conflicts(experiment: Experiment) -> Iterator[tuple[tuple[str, ...], str]]:
             f"{name} normalises whole batches, so that no image goes on before all have come: it must be false, or "
             "that layer's kind `layer`",
         )
-    if experiment.training.batch == 1 and experiment.training.centring not in (None, "none"):
+    if experiment.one_by_one and experiment.training.centring not in (None, "none"):
         yield (
             ("training", "centring"),
             "inputs count from their mean over the batch, which leaves nothing of a layer's one vector in a batch of "

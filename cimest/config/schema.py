@@ -163,10 +163,15 @@ class Experiment(Section):
     programming: Programming = Field(default_factory=Programming, description="how trained weights are written")
     seed: int = Field(0, ge=0, lt=2**32)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a batch is one sample; pricing takes batches as arrays too, in which none may be one."""
+        return isinstance(self.training.batch, int) and self.training.batch == 1
+
     def centred(self, chain: bool) -> Centred:
         """What is centred, in a network that is a chain of layers with weights and rectifiers, or another."""
         if self.chip.weight_gradient.unit == "in_array":  # pulses follow the gradient of outputs as they are
             return "none"
-        if self.training.batch == 1:  # inputs count from their mean over the batch: nothing would be left of one vector
+        if self.one_by_one:  # inputs count from their mean over the batch: nothing would be left of one vector
             return "none"
         return self.training.centring or ("outputs_and_errors" if chain else "outputs")

@@ -149,6 +149,8 @@ class Space:
         }
 
     def _broadcasts(self, path: str, values: list[Any]) -> bool:
+        if path == "training.batch" and 1 in values:  # which is centred otherwise; see `Experiment.centred`
+            return False
         return numeric(path) and all(map(_is_number, values)) and (not self.keep_functional or self._ignored(path))
 
     def _ignored(self, path: str) -> bool:

@@ -58,6 +58,7 @@ axes:
   chip.adc.bits: [4, 7]
   chip.technology: [22nm, 65nm]
   chip.global_buffer.size: [4 KiB, 64 KiB]
+  training.batch: [1, 50]
 """
     space = Space(read_sweep(write(tmp_path, text)))
     table, refused, _ = price_space(space, lambda experiment: None, memory=1e5)

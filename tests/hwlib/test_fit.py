@@ -152,14 +152,14 @@ def test_one_series_with_units(tmp_path, header):
 
 
 def test_pulse_numbers_that_restart_begin_a_new_run(tmp_path):
-    path = table(tmp_path, "pulse,conductance,direction\n0,1,+\n1,2,+\n0,3,-\n1,2,-\n0,1,+\n1,2,+\n")
+    path = table(tmp_path, "pulse,conductance,direction\n0,.1,+\n1,.2,+\n0,.3,-\n1,.2,-\n0,.1,+\n1,.2,+\n")
     runs = read_pulses(path)
     assert [run.up for run in runs] == [True, False, True]
-    assert list(runs[1].conductance) == [3, 2]
+    assert list(runs[1].conductance) == [0.3, 0.2]
 
 
 def test_first_state_may_have_any_direction(tmp_path):
-    path = table(tmp_path, "pulse,conductance,direction\n0,3,up\n1,2,down\n2,1,down\n3,2,up\n")
+    path = table(tmp_path, "pulse,conductance,direction\n0,.3,up\n1,.2,down\n2,.1,down\n3,.2,up\n")
     assert [(run.up, len(run.pulses)) for run in read_pulses(path)] == [(False, 3), (True, 2)]
 
 
@@ -191,8 +191,8 @@ def test_two_series_of_unequal_length(tmp_path):
                 ":7: 2 cells, but the header has 3",
             ],
         ),
-        ("pulse,conductance,direction\n0,1,up\n1,2,up\n", [":3: there must be at least two measurements in each"]),
-        ("pulse,up,down\n0,1,3\n1,2,2\n1,3,1\n", [":4: pulse 1 does not come after 1"]),
+        ("pulse,conductance,direction\n0,.1,up\n1,.2,up\n", [":3: there must be at least two measurements in each"]),
+        ("pulse,up,down\n0,.1,.3\n1,.2,.2\n1,.3,.1\n", [":4: pulse 1 does not come after 1"]),
     ],
 )
 def test_every_problem_of_a_table_has_its_line(tmp_path, text, problems):
