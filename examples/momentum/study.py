@@ -301,14 +301,15 @@ def main(
             raise click.BadParameter(f"{cell} is not compared", param_hint="--telling")
     console, held_out, steps = Console(), f"dataset.validation={HELD_OUT}", rates.numbers(candidates) or RATES
     tried: dict[Cell, dict[float, float]] = {}
+    still: dict[Cell, Sequence[float]] = dict.fromkeys(pairs, steps)
     for own in (search_changes, again_changes)[: 2 if again_changes else 1]:
         made = {
             pair: lambda rate, pair=pair, own=own: pair.experiment(base, [*common, held_out, *own], rate)
-            for pair in pairs
+            for pair in still
         }
-        still = {pair: rates.finalists(tried[pair]) if tried else steps for pair in pairs}
         with rates.trainings(out / "trainings", 1, jobs, console, "step sizes") as runs:
-            tried = rates.search(runs, made, still)
+            tried |= rates.search(runs, made, still)
+        still = {pair: close for pair in pairs if len(close := rates.finalists(tried[pair])) > 1}
     best = {cell: rates.best(tried[replace(cell, converter="exact")]) for cell in cells}
     experiments = {cell: cell.experiment(base, common, best[cell]) for cell in cells}
     outcomes = {}
