@@ -132,6 +132,8 @@ class Activity:
         path = path / "activity.json" if path.is_dir() else path
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"{path.parent} is no folder of a run: it holds no {path.name}") from None
         except ValueError as problem:
             raise ValueError(f"{path} holds no activity ({problem})") from None
         if not isinstance(data, dict) or not isinstance(data.get("layers"), dict) or "origin" not in data:

@@ -26,6 +26,9 @@ FILES: tuple[tuple[str, ...], ...] = (
 )
 """Key paths whose value is a path of the file system."""
 
+OF_RUNS = ("activity",), ("training", "start_from")
+"""Those for which the folder of a run will do."""
+
 
 def load(
     path: str | Path,
@@ -146,7 +149,7 @@ def _validated(root: Entry, problems: list[Problem], home: Path, fitting: bool) 
         if entry and isinstance(entry.value, str):
             file = folder(entry) / Path(entry.value).expanduser()
             _replace(data, keys, str(file))
-            there = file.is_file() or (keys == ("training", "start_from") and file.is_dir())
+            there = file.is_file() or (keys in OF_RUNS and file.is_dir())
             if keys != ("dataset", "path") and not there:
                 problems.append(
                     Problem(entry.place, ".".join(keys), f"there is no file {str(file)!r}", value=entry.value)

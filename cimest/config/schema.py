@@ -159,7 +159,9 @@ class Experiment(Section):
     chip: Chip
     training: Training = Training()
     dataflow: Dataflow = Dataflow()
-    activity: str | None = Field(None, description="file with recorded activity, for an estimate without a run")
+    activity: str | None = Field(
+        None, description="recorded activity for an estimate without a run: a file, or the folder of one"
+    )
     programming: Programming = Field(default_factory=Programming, description="how trained weights are written")
     seed: int = Field(0, ge=0, lt=2**32)
 

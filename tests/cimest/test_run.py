@@ -198,6 +198,12 @@ def test_activity_that_cannot_be_is_refused(change, message, whole, tmp_path):
         Activity.load(tmp_path / "activity.json", build_network(load(LENET)))
 
 
+def test_recorded_activity_is_a_warning(whole):
+    changes = [*SMALL, f"activity={json.dumps(str(whole))}", "chip.adc.bits=3"]
+    assert any("recorded: " in text for text in estimate(load(LENET, changes))["warnings"])
+    assert not any("recorded: " in text for text in read_result(whole)["warnings"])
+
+
 def test_activity_is_found_in_the_folder_of_its_run(whole):
     network = build_network(load(LENET))
     assert Activity.load(whole, network).layers == Activity.load(whole / "activity.json", network).layers
