@@ -106,10 +106,13 @@ class Activity:
         `default`, or how it was measured; a result shows it.
     layers : dict
         Layer name to `LayerActivity`.
+    recorded : bool
+        Whether it comes from a file, so that nobody knows for which design.
     """
 
     origin: str
     layers: dict[str, LayerActivity] = field(default_factory=dict)
+    recorded: bool = False
 
     @classmethod
     def default(cls, network: Network) -> Activity:
@@ -118,7 +121,8 @@ class Activity:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        layers = {name: asdict(layer) for name, layer in self.layers.items()}
+        path.write_text(json.dumps({"origin": self.origin, "layers": layers}, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path, network: Network) -> Activity:
@@ -150,4 +154,4 @@ class Activity:
                 most = math.inf if key in UNBOUNDED else 1.0
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
                     raise ValueError(f"{path}: {key} of layer {name!r} is {value!r}; allowed: 0 to {most:g}")
-        return cls(f"{data['origin']} ({path.name})", layers)
+        return cls(f"{data['origin']} ({path.name})", layers, recorded=True)

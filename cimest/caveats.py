@@ -40,7 +40,7 @@ def warnings(experiment: Experiment, priced: Priced) -> list[str]:
         found.append(
             "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"
         )
-    elif priced.activity.origin.endswith(".json)"):  # of `Activity.load`
+    elif priced.activity.recorded:
         found.append(f"activity was not measured on this design, but recorded: {priced.activity.origin}")
     if experiment.chip.attention.kind == "rewritable" and priced.network.attentions:
         found.append("training multiplies attention's operands exactly; the converters of rewritable arrays would not")

@@ -15,6 +15,7 @@ from cimest.activity import Activity
 from cimest.config import Experiment
 from cimest.estimate import energies
 from cimest.explore.sweep import Accuracy
+from cimest.explore.training import Record
 from cimest.explore.trainings import Trainings
 from cimest.explore.workers import make
 from cimest.pricing import Priced, price_experiment, training_samples
@@ -46,9 +47,12 @@ def trainings(folder: Path, repeats: int, jobs: int, console: Console, what: str
 
 
 def search(
-    runs: Trainings, cells: Mapping[Cell, Callable[[float], Experiment]], rates: Mapping[Cell, Iterable[float]]
+    runs: Trainings,
+    cells: Mapping[Cell, Callable[[float], Experiment]],
+    rates: Mapping[Cell, Iterable[float]],
+    merit: Callable[[Record], float] = lambda epoch: epoch["test_accuracy"],
 ) -> dict[Cell, dict[float, float]]:
-    """Accuracy of each cell at all of its candidates, all trained at once.
+    """What each cell reaches at all of its candidates, all trained at once, with one seed each.
 
     Parameters
     ----------
@@ -57,6 +61,8 @@ def search(
         What is compared to its experiment at a step size, which has to be tested on held-out training data.
     rates : mapping
         Each of them to its candidates.
+    merit : callable
+        Of the last epoch, the more the better.
 
     Raises
     ------
@@ -65,7 +71,12 @@ def search(
     """
     candidates = {cell: {rate: made(rate) for rate in rates[cell]} for cell, made in cells.items()}
     runs.run(one for tried in candidates.values() for one in tried.values())
-    return {cell: {rate: reached(runs, one)[0] for rate, one in tried.items()} for cell, tried in candidates.items()}
+
+    def last(experiment: Experiment) -> float:
+        reached(runs, experiment)  # which says what has failed
+        return merit(runs.records(experiment)[0]["history"][-1])
+
+    return {cell: {rate: last(one) for rate, one in tried.items()} for cell, tried in candidates.items()}
 
 
 def best(tried: Mapping[float, float]) -> float:

@@ -26,7 +26,7 @@ DRAWS = 8
 
 END = 1e-4
 """Distance from an end of the range, in half ranges, at which a cell counts as there: arrays that are pulsed as a whole
-keep their cells' ends in 16 bits."""
+keep their cells' ends in 16 bits (our choice: three of their units)."""
 
 LEAST = 1e-3
 """Share of the smallest conductance of the typical cell below which wires take none to be (our choice)."""

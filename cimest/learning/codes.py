@@ -15,7 +15,6 @@ ERROR_RANGE = 8.0
 """Full scale of quantised errors in units of their root mean square: errors are heavy-tailed, and with the maximum
 as full scale a few samples would leave the others no codes (our choice)."""
 
-
 LABEL_RANGE = 2.5
 """Least full scale of errors at the outputs, in units of a vector's root mean square length (our choice): of many
 classes few have an error, so that eight root mean squares of all would cut those of the labels. Of ten classes or
@@ -80,7 +79,7 @@ def quantise(error: np.ndarray, bits: int, of_labels: bool = False) -> Errors:
     largest = 2 ** (bits - 1) - 1
     root = mean_square(error) ** 0.5
     size = ERROR_RANGE * root
-    if of_labels and LABEL_RANGE * error.shape[1] ** 0.5 > ERROR_RANGE:
+    if of_labels:
         size = max(size, min(float(np.abs(error).max()), LABEL_RANGE * root * error.shape[1] ** 0.5))
     scale = power_of_two(size) / (largest + 1) if size > 0 else 1.0
     codes, _ = encode(error, 1 / scale, -largest, largest, np.int8, remember=False)

@@ -181,10 +181,15 @@ class Matrix(WeightedPart):
         Whether errors at the input are needed.
     errors_too : bool
         See `Centring`.
+
+    Attributes
+    ----------
+    faces_labels : bool
+        Whether its outputs are the network's; see `quantise`.
     """
 
     layer: Conv
-    faces_labels = False
+    faces_labels: bool = False
 
     def forward(self, *inputs: Signal, training: bool) -> np.ndarray:
         """Scaled and centred products; training remembers the inputs and follows the mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -33,7 +34,7 @@ v2 at a learning rate of 0.01 is 0.083 at 8 bits, 0.059 at 12, 0.060 at 24."""
 
 
 @dataclass(frozen=True)
-class InMemory(Rule):
+class InMemory(Rule, ABC):
     """Base of the rules whose gradient is never formed outside the arrays, or only to be pulsed there at once.
 
     What a rule of one array and no digital matrix is; those that have more say so.
@@ -86,13 +87,13 @@ class InMemory(Rule):
         """Fast arrays and references of them whose currents add to the weights' in every product."""
         return 2 * (self.levels - 1) if any(self.shares[1:]) else 0
 
+    @abstractmethod
     def plan(self, shape: tuple[int, int], device: Device) -> Plan:
         """The rule's numbers for a tile of `shape` (fan-in, fan-out)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gain(self, shape: tuple[int, int], device: Device, learning_rate: Real) -> Real:
         """Expected pulses of the cell whose input and error are the largest, when these are at their running means."""
-        raise NotImplementedError
 
     def cycles(self, signed: bool) -> int:
         """Trains in which a vector's pulses are fired, one after the other.

@@ -299,7 +299,7 @@ def main(
     for cell in told:
         if cell not in cells:
             raise click.BadParameter(f"{cell} is not compared", param_hint="--telling")
-    console, held_out, steps = Console(), f"dataset.validation={HELD_OUT}", rates.numbers(candidates) or RATES
+    console, held_out, steps = Console(width=150), f"dataset.validation={HELD_OUT}", rates.numbers(candidates) or RATES
     tried: dict[Cell, dict[float, float]] = {}
     still: dict[Cell, Sequence[float]] = dict.fromkeys(pairs, steps)
     for own in (search_changes, again_changes)[: 2 if again_changes else 1]:

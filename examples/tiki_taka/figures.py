@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cimest.explore.figures import scale_log
 from cimest.report.figures import DOUBLE, SINGLE
@@ -55,6 +56,7 @@ def epochs_figure(found: Found) -> Any:
         line = "-" if cell.states else "--"
         axes.plot(range(1, one.bits.shape[1] + 1), one.bits.mean(axis=0), line, color=COLOURS[cell.rule], label=label)
     axes.set(xlabel="Epochs", ylabel="Loss on test data (bit)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True)
     axes.legend()
     return drawing

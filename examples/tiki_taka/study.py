@@ -112,9 +112,9 @@ class Study:
         own = [*cell.changes(), f"training.learning_rate.start={rate}"]
         return load(self.base, [*self.common, *own, *(self.searching if searching else ())])
 
-    def merit(self, history: list[Record]) -> float:
-        """What the last epoch of a search reached on the data held out: the accuracy, or less the loss."""
-        return -history[-1]["test_loss"] if self.by_loss else history[-1]["test_accuracy"]
+    def merit(self, epoch: Record) -> float:
+        """What an epoch of a search reached on the data held out: the accuracy, or less the loss."""
+        return -epoch["test_loss"] if self.by_loss else epoch["test_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -166,18 +166,14 @@ def compare(
     folder, found = out / "trainings", {}
     for cell in cells:
         if cell.rule == FLOAT:
-            tried = {rate: study.merit(train(study.experiment(cell, rate, True), folder)) for rate in candidates}
+            tried = {rate: study.merit(train(study.experiment(cell, rate, True), folder)[-1]) for rate in candidates}
             final = study.experiment(cell, rates.best(tried))
             repeats = [final.model_copy(update={"seed": final.seed + i}) for i in range(seeds)]
             found[cell] = Outcome.of(tried, [train(one, folder) for one in repeats])
     on_chip = [cell for cell in cells if cell.rule != FLOAT]
     made = {cell: lambda rate, cell=cell: study.experiment(cell, rate, True) for cell in on_chip}
     with rates.trainings(folder, 1, jobs, console, "step sizes") as runs:
-        rates.search(runs, made, dict.fromkeys(made, candidates))
-    searched = {
-        cell: {rate: study.merit(runs.records(experiment(rate))[0]["history"]) for rate in candidates}
-        for cell, experiment in made.items()
-    }
+        searched = rates.search(runs, made, dict.fromkeys(made, candidates), study.merit)
     finals = {cell: study.experiment(cell, rates.best(searched[cell])) for cell in on_chip}
     with rates.trainings(folder, seeds, jobs, console, "seeds") as runs:
         runs.run(finals.values())

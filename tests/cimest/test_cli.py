@@ -257,3 +257,45 @@ def test_table_of_commands_is_whole():
         assert isinstance(cli.get_command(context, name), click.Command)
         assert text.endswith(".")
         assert "\n" not in text
+
+
+# --- input that says nothing
+
+
+def test_a_range_of_more_values_than_anybody_prices_is_refused(experiment, tmp_path, capsys):
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(f"experiment: {experiment}\naxes: {{chip.clock: {{from: 1 MHz, to: 2 GHz, number: 2000000}}}}\n")
+    assert main(["sweep", str(sweep), "--out", str(tmp_path / "out")]) == 2
+    assert "two to a million" in capsys.readouterr().err
+
+
+def test_shards_of_another_sweep_are_refused(experiment, tmp_path, capsys):
+    sweep, shard = tmp_path / "sweep.yaml", tmp_path / "shard" / "trainings"
+    text = f"experiment: {experiment}\naxes: {{chip.adc.bits: [5, 6]}}\n"
+    sweep.write_text(text + "accuracy: {repeats: 1}\nobjectives: {accuracy: max}\n")
+    shard.mkdir(parents=True)
+    record = {"key": "0" * 32, "history": [], "stopped": False, "attempts": []}
+    (shard / f"{record['key']}.json").write_text(json.dumps(record))
+    assert main(["merge", str(sweep), str(shard.parent), "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    assert "none of the 1 trainings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "1e9"])
+def test_extraction_at_no_step_size_is_refused(rate, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("cimest.result.read_result", lambda run: {"experiment": load_small(tmp_path)})
+    monkeypatch.setattr("cimest.learning.checkpoint.load", lambda run, identity: {"history": [1]})
+    assert main(["extract", str(tmp_path), "--rate", rate]) == 2
+    assert "is no step size" in capsys.readouterr().err
+
+
+def load_small(folder):
+    file = folder / "small.yaml"
+    file.write_text(MINIMAL)
+    return load(file, ["dataset.train=50", "dataset.test=10"]).model_dump(mode="json")
+
+
+def test_learning_rates_beyond_reason_are_refused(experiment, capsys):
+    assert main(["check", str(experiment)]) == 0
+    experiment.write_text(MINIMAL + "training: {learning_rate: {start: 1.0e+9}}\n")
+    assert main(["check", str(experiment)]) == 2
+    assert "learning_rate.start" in capsys.readouterr().err

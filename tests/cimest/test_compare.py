@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cimest.cli.main import main
-from cimest.compare import allowed, changed, differences, spelled, waterfall
+from cimest.compare import allowed, changed, differences, shown_apart, spelled, waterfall
 from cimest.config import load
 from cimest.estimate import energies
 from cimest.explore.dataflow import optimise
@@ -144,3 +144,10 @@ def test_a_run_is_compared_with_its_own_activity(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["steps"]) == 1
     assert main(["compare", str(tmp_path), "--with", "seed=1"]) == 2
     assert "finished run" in capsys.readouterr().err
+
+
+def test_sections_of_the_same_name_show_what_differs():
+    one, other = ({"name": "momentum", "gamma": gamma, "bits": 12} for gamma in (0.9, 0.5))
+    assert shown_apart("training.rule", one, other) == ("gamma 0.9", "gamma 0.5")
+    assert shown_apart("training.rule", one, {"name": "sgd"}) == ("momentum", "sgd")
+    assert shown_apart("chip.adc.bits", 5, 6) == ("5", "6")

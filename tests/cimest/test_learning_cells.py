@@ -389,6 +389,14 @@ def test_states_of_a_device_are_where_its_pulses_lead():
     np.testing.assert_allclose(device_states(device), np.unique(np.concatenate([up, -up])), atol=1e-12)
 
 
+def test_cells_within_a_code_of_an_end_are_at_it():
+    """Ends in codes of 16 bits are half a unit of 1 / 32767 off, so that weights stay 1.5e-5 away from them."""
+    cells = CellArray(load_device("ideal"), np.zeros((2, 2), np.float32), 0, 0, 0, np.array([0, 2]))
+    cells.weights[:] = [[1 - 1.5e-5, -1 + 1.5e-5], [0.999, 0.0]]
+    assert cells.saturated(one_sided=False) == 0.5
+    assert cells.saturated(one_sided=True) == 0.25
+
+
 def test_cells_at_ends_of_their_own_are_all_counted():
     """Driven up by more pulses than a range has, every cell is at an end; half of the ends round down in singles."""
     spread, noise = {"upper_bound": 0.2}, {"sigma": 0.0}

@@ -16,7 +16,7 @@ from cimest.config.schema import Experiment
 from cimest.pricing import price_experiment
 from cimest.report import FORMATS, write
 from cimest.report.figures import figures, save
-from cimest.report.groups import GROUPS, OTHER, group_of, grouped
+from cimest.report.groups import GROUPS, OTHER, group_of, grouped, label
 from cimest.report.headline import count, duration, figures_of_merit, number, share
 from cimest.report.page import experiment_lines, inline, report_html
 from cimest.report.tables import print_result, write_breakdown
@@ -294,3 +294,8 @@ def test_lifetime_is_told_or_explained(estimated, lifetime, value, note):
     merits = figures_of_merit(result | {"metrics": metrics, "absent": absent})
     assert merits[-1].value == value
     assert note in merits[-1].note
+
+
+def test_names_for_people():
+    assert label("forward: backward_adc") == "forward: backward ADC"
+    assert label("sram_buffer") == "SRAM buffer"

@@ -38,6 +38,9 @@ class Known:
         rate = experiment.training.learning_rate.start
         return (np.nan if rate == 7 else 1 - np.log10(rate / 0.01) ** 2 / 10), 0.1, 1
 
+    def records(self, experiment):
+        return [{"history": [{"test_accuracy": self.accuracy(experiment)[0], "test_loss": experiment.seed}]}]
+
     def error(self, experiment):
         return "too large"
 
@@ -115,9 +118,9 @@ def test_the_recurrent_reference_descends_along_the_slope(study):
 
 
 def test_step_sizes_are_told_apart_by_accuracy_or_loss(study):
-    history = [{"test_loss": 3.0, "test_accuracy": 0.1}, {"test_loss": 0.7, "test_accuracy": 0.8}]
-    assert study.STUDIES["fcn"].merit(history) == 0.8
-    assert study.STUDIES["lstm"].merit(history) == -0.7
+    epoch = {"test_loss": 0.7, "test_accuracy": 0.8}
+    assert study.STUDIES["fcn"].merit(epoch) == 0.8
+    assert study.STUDIES["lstm"].merit(epoch) == -0.7
     assert (study.held_out(0.8), study.held_out(-np.log(4))) == ("80.0 %", "2.000 bit")
 
 
