@@ -8,7 +8,6 @@ from cimest.kernels.ir_drop import ir_drop, ir_drop_correction
 from cimest.kernels.noisy import noisy_mvm
 from cimest.kernels.products import bit_serial_mvm, weight_gradient
 from cimest.kernels.threads import set_threads
-from cimest.kernels.trains import outer_product_update
 from cimest.kernels.updates import pulsed_update
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "matmul",
     "noisy_mvm",
     "normal",
-    "outer_product_update",
     "pulsed_update",
     "set_threads",
     "uniform",

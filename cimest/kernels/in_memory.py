@@ -7,21 +7,19 @@ from numba import njit
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from cimest.kernels.in_memory_random import normals_at, normals_from, trains, uniforms_from
+from cimest.kernels.in_memory_pulses import INNER, OPTIONS, PART, fire
+from cimest.kernels.in_memory_random import normals_from, trains, uniforms_from
 from cimest.kernels.in_memory_types import (
     BLOCK,
     CELLS_FAST,
     CELLS_SLOW,
     CHOP,
-    CODES,
     DOWN_FAST,
     DOWN_SLOW,
     FAST_NOISE,
-    HIGH,
     LINE,
     LINES_COLUMNS,
     LINES_ROWS,
-    LOW,
     MEMORY,
     PRODUCTS,
     READING,
@@ -41,67 +39,8 @@ from cimest.kernels.in_memory_types import (
     Tile,
     Work,
 )  # fmt: skip
-
-OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Of functions that only compiled ones call: what Python would call them through takes half of the compilation."""
-PART = INNER | {"forceinline": True}
-"""Of functions with one caller: a call would hand over each field of a tile, which is more than what many calls do."""
-
-
-@njit(**INNER)
-def _curved(w, pulses, size, nodes, low, high):
-    """A weight after some pulses whose step follows a curve between the ends of the range."""
-    curve = nodes[0 if pulses > 0 else 1]
-    size = size if pulses > 0 else -size
-    for _ in range(abs(pulses)):
-        place = min(max((w - low) / (high - low), np.float32(0)), np.float32(1)) * np.float32(len(curve) - 1)
-        node = min(int(place), len(curve) - 2)
-        factor = curve[node] + (place - np.float32(node)) * (curve[node + 1] - curve[node])
-        w = min(max(w + size * factor, low), high)
-    return w
-
-
-@njit(**INNER)
-def _fire(tile, level, room, count, key, step):
-    """Pulse the first `count` listed cells of one of the tile's arrays; returns pulses up and down."""
-    weights, codes, scales = tile.arrays[level].reshape(-1), tile.codes[level].reshape(-1), tile.scales[level]
-    written, visible = tile.written[level].reshape(-1), tile.visible.reshape(-1)
-    cells, pulses, draws, nodes = room.cells, room.pulses, room.draws, tile.nodes
-    share, noise, per_pulse, straight = tile.shares[level], np.float32(tile.noise), tile.per_pulse, nodes.shape[1] == 0
-    if noise > 0:
-        normals_at(cells, count, np.uint32(tile.seed), key, step, draws)
-    total = down = np.int64(0)
-    for i in range(count):
-        # Without branches on the sign, which nothing can predict; indices without sign need no check for it.
-        cell, n = np.uint64(cells[i]), pulses[i]
-        negative = np.uint64(n < 0)
-        times = abs(n)
-        total += times
-        down += times * np.int64(negative)
-        sign = np.float32(1) - np.float32(2) * np.float32(negative)
-        first, side = cell * np.uint64(CODES), np.uint64(2) * negative
-        size = np.float32(codes[first + side]) * scales[side]
-        slope = np.float32(codes[first + side + np.uint64(1)]) * scales[side + np.uint64(1)]
-        low = np.float32(codes[first + np.uint64(LOW)]) * scales[LOW]
-        high = np.float32(codes[first + np.uint64(HIGH)]) * scales[HIGH]
-        old = weights[cell]
-        w = old
-        if straight:
-            for _ in range(times):
-                w = min(max(w + sign * max(size - sign * slope * w, np.float32(0)), low), high)
-        else:
-            w = _curved(w, n, size, nodes, low, high)
-        if noise > 0:
-            growth = np.sqrt(np.float32(times)) if per_pulse else np.float32(1)
-            w = min(max(w + noise * growth * draws[i], low), high)
-        if size == 0 or written[cell] >= tile.endurance:
-            w = old
-        weights[cell] = w
-        written[cell] += times
-        if share != 0:
-            visible[cell] += share * (w - old)
-    return total - down, down
+from cimest.kernels.lanes import load, ones, store_where, total, view
+from cimest.kernels.random import LANES
 
 
 @njit(**PART)
@@ -127,19 +66,24 @@ def _ones(word):
 
 
 @njit(**INNER)
-def _lines(values, factor, slots, seed, key, step, trained, negative, lines, probability):
-    """Trains of one side; lists the lines that fire at least once, and returns their number and that of the pulses."""
+def _lines(values, factor, slots, seed, key, step, lines, fired, signs, probability):
+    """Lists the lines of one side that fire at least once, their trains and -1 for negative ones, else 0.
+
+    Returns their number and that of the pulses. Behind the last one are trains without pulses, as many as a vector
+    reads too far.
+    """
     count, factor = len(values), np.float32(factor)
     for i in range(count):
         probability[i] = min(abs(values[i]) * factor, np.float32(1))
-    trains(probability, count, slots, seed, key, step, trained)
-    found = fired = np.int64(0)
+    trains(probability, count, slots, seed, key, step, fired)
+    found = pulses = np.int64(0)
     for i in range(count):
-        lines[found] = i
-        negative[i] = values[i] < 0
-        found += trained[i] != 0
-        fired += _ones(trained[i])
-    return found, fired
+        train = fired[i]
+        lines[found], fired[found], signs[found] = i, train, -np.int32(values[i] < 0)
+        found += train != 0
+        pulses += _ones(train)
+    fired[found : found + LANES] = 0
+    return found, pulses
 
 
 @njit(**PART)
@@ -172,32 +116,31 @@ def outer_pulses(tile, plan, x, d, gain, room):
     step = np.uint32(counts[VECTORS])
     rows, row_pulses = _lines(
         x, root / largest_x, slots, seed, np.uint32(tile.key + TRAIN_ROWS), step,
-        room.trains_x, room.negative_x, room.lines_x, room.probability,
+        room.lines_x, room.trains_x, room.signs_x, room.probability,
     )  # fmt: skip
     columns, column_pulses = _lines(
         d, root / largest_d * max(1.0, k / plan.slots), slots, seed, np.uint32(tile.key + TRAIN_COLUMNS), step,
-        room.trains_d, room.negative_d, room.lines_d, room.probability,
+        room.lines_d, room.trains_d, room.signs_d, room.probability,
     )  # fmt: skip
     counts[SLOTS] += slots
     counts[LINES_ROWS] += row_pulses
     counts[LINES_COLUMNS] += column_pulses
     key, level, found = np.uint32(tile.key + FAST_NOISE), np.int64(len(tile.arrays) - 1), np.int64(0)
-    trains_d, negative_d, lines_d, cells, pulses = room.trains_d, room.negative_d, room.lines_d, room.cells, room.pulses
-    chopper, width = tile.chopper, tile.visible.shape[1]
+    chopper, width = tile.chopper, np.uint32(tile.visible.shape[1])
     for i in range(rows):
-        row = room.lines_x[i]
-        train, base = room.trains_x[row], np.uint32(row * width)
-        sign = np.int64(1 if room.negative_x[row] else -1)
-        if len(chopper) > 0:
-            sign *= chopper[row]
-        for j in range(columns):
-            column = np.uint64(lines_d[j])
-            both = np.uint32(train & trains_d[column])
-            cells[found] = np.uint32(base + np.uint32(column))
-            pulses[found] = sign * (np.int64(1) - np.int64(2) * np.int64(negative_d[column])) * _ones(both)
-            found += both != 0
+        row, train, sign = room.lines_x[i], room.trains_x[i], np.int32(~room.signs_x[i])
+        if len(chopper) > 0 and chopper[row] < 0:
+            sign = np.int32(~sign)
+        for j in range(0, columns, LANES):
+            both = load(room.trains_d, j, LANES) & train
+            met = both != np.uint32(0)
+            if total(met) > 0:
+                turn = load(room.signs_d, j, LANES) ^ sign
+                store_where(room.cells, found, load(room.lines_d, j, LANES) + row * width, met)
+                store_where(room.pulses, found, (view(ones(both), np.int32) ^ turn) - turn, met)
+                found += total(met)
         if found >= BLOCK or (found > 0 and i == rows - 1):
-            up, down = _fire(tile, level, room, found, key, step)
+            up, down = fire(tile, level, room, found, key, step)
             counts[CELLS_FAST] += found
             counts[UP_FAST] += up
             counts[DOWN_FAST] += down
@@ -225,7 +168,7 @@ def _word(value, top, places):
 def _slow_pulses(tile, level, room, found, step):
     """Pulse the listed cells, all of one row, of the array that a transfer or a digital gradient writes."""
     counts, pulses = tile.counts, room.pulses
-    up, down = _fire(tile, level, room, found, np.uint32(tile.key + SLOW_NOISE), step)
+    up, down = fire(tile, level, room, found, np.uint32(tile.key + SLOW_NOISE), step)
     longest_up = longest_down = np.int64(0)
     for i in range(found):
         longest_up, longest_down = max(longest_up, pulses[i]), max(longest_down, -pulses[i])
@@ -366,9 +309,9 @@ def _lent_tile(tile):
 def _lent_room(room):
     """Likewise."""
     return Work(
-        _lent(room.trains_x), _lent(room.trains_d), _lent(room.negative_x), _lent(room.negative_d),
-        _lent(room.lines_x), _lent(room.lines_d), _lent(room.probability), _lent(room.cells), _lent(room.pulses),
-        _lent(room.draws), _lent(room.values),
+        _lent(room.lines_x), _lent(room.trains_x), _lent(room.signs_x), _lent(room.lines_d), _lent(room.trains_d),
+        _lent(room.signs_d), _lent(room.probability), _lent(room.cells), _lent(room.pulses), _lent(room.draws),
+        _lent(room.old), _lent(room.new), _lent(room.codes), _lent(room.values),
     )  # fmt: skip
 
 

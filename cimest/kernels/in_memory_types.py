@@ -53,37 +53,63 @@ def first_key(tile: int) -> int:
     return MARK + tile * STREAMS
 
 
-class Work(NamedTuple):
-    """Room that a tile's kernels work in; nothing in it outlives a call."""
+BLOCK = 1 << 12
+"""Cells that are pulsed together, so that their noise is drawn in one go."""
 
-    trains_x: np.ndarray
-    trains_d: np.ndarray
-    negative_x: np.ndarray
-    negative_d: np.ndarray
+SLICE = 256
+"""Cells of a block whose numbers are brought together at a time: they stay in the nearest cache."""
+
+
+class Work(NamedTuple):
+    """Room that a tile's kernels work in; nothing in it outlives a call.
+
+    Parameters
+    ----------
+    lines_x, trains_x, signs_x, lines_d, trains_d, signs_d : array of uint32, uint32 and int32
+        Lines of either side that fire, their trains, and -1 for negative values, else 0.
+    probability : array of float32
+        Of each line of a side.
+    cells, pulses : array of uint32 and int32
+        Cells to be pulsed and how often, with sign.
+    draws : array of float32
+        Normal or uniform numbers.
+    old, new : array of float32, shape (SLICE,)
+        Weights before and after their pulses.
+    codes : array of int32, shape (4, SLICE)
+        Step and slope in the direction of the pulses, and ends of the range, in units of `Tile.scales`.
+    values : array of float32
+        Readings of a row.
+    """
+
     lines_x: np.ndarray
+    trains_x: np.ndarray
+    signs_x: np.ndarray
     lines_d: np.ndarray
+    trains_d: np.ndarray
+    signs_d: np.ndarray
     probability: np.ndarray
     cells: np.ndarray
     pulses: np.ndarray
     draws: np.ndarray
+    old: np.ndarray
+    new: np.ndarray
+    codes: np.ndarray
     values: np.ndarray
 
 
-BLOCK = 1 << 12
-"""Cells that are pulsed together, so that their noise is drawn in one go."""
-
 SPARE = 16
-"""By which rooms are longer, since random numbers come sixteen at a time."""
+"""By which rooms are longer, since vectors are read and random numbers drawn sixteen at a time."""
 
 
 def work(rows: int, columns: int) -> Work:
     """Room for a tile of that size."""
     longest, listed = max(rows, columns) + SPARE, BLOCK + columns + SPARE
     return Work(
-        np.empty(rows + SPARE, np.uint32), np.empty(columns + SPARE, np.uint32), np.empty(rows, np.bool_),
-        np.empty(columns, np.bool_), np.empty(rows, np.int64), np.empty(columns, np.int64),
-        np.empty(longest, np.float32), np.empty(listed, np.uint32), np.empty(listed, np.int64),
-        np.empty(max(listed, longest), np.float32), np.empty(longest, np.float32),
+        np.empty(rows + SPARE, np.uint32), np.empty(rows + SPARE, np.uint32), np.empty(rows + SPARE, np.int32),
+        np.empty(columns + SPARE, np.uint32), np.empty(columns + SPARE, np.uint32), np.empty(columns + SPARE, np.int32),
+        np.empty(longest, np.float32), np.empty(listed, np.uint32), np.empty(listed, np.int32),
+        np.empty(max(listed, longest), np.float32), np.empty(SLICE, np.float32), np.empty(SLICE, np.float32),
+        np.empty((4, SLICE), np.int32), np.empty(longest, np.float32),
     )  # fmt: skip
 
 

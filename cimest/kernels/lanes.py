@@ -199,6 +199,22 @@ def store(context, array, index, values):
 
 
 @intrinsic
+def store_where(context, array, index, values, mask):
+    """Write the numbers whose mask is true to an array from an index on, one after the other without gaps."""
+
+    def generate(context, builder, signature, arguments):
+        kind = arguments[2].type
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]])
+        call = ir.FunctionType(ir.VoidType(), [kind, place.type, arguments[3].type])
+        name = f"llvm.masked.compressstore.v{kind.count}{kind.element}"
+        builder.call(cgutils.get_or_insert_function(builder.module, call, name), [arguments[2], place, arguments[3]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, values, mask), generate
+
+
+@intrinsic
 def gather(context, address, indices):
     """Numbers in single precision from an address on, one for each index."""
     kind = Lanes(types.float32, indices.count)

@@ -15,9 +15,9 @@ ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 PARITY = 0x1BD11BDA
 """Constants of Threefry2x32 (Salmon et al. 2011)."""
 
-ROUNDING, NOISE, DEVICE, START, CONVERSION, ROW_TRAIN, COLUMN_TRAIN, READING = range(8)
-"""Streams of a tile: rounding of pulses, noise of writes, device-to-device spread, first weights, noise of ADCs, pulse
-trains on rows and on columns, what a written cell reads wrong by."""
+ROUNDING, NOISE, DEVICE, START, CONVERSION, READING = range(6)
+"""Streams of a tile: rounding of pulses, noise of writes, device-to-device spread, first weights, noise of ADCs, what a
+written cell reads wrong by."""
 STREAMS = 8
 """Numbers kept free for the streams of a tile."""
 

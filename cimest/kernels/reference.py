@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cimest.kernels.random import COLUMN_TRAIN, CONVERSION, LANES, NOISE, ROUNDING, ROW_TRAIN, normal, uniform
-from cimest.kernels.types import TRAIN_MAX, Address, MvmCounts, Periphery, PulseCounts, Quantiser, TrainCounts
+from cimest.kernels.random import CONVERSION, LANES, NOISE, ROUNDING, normal, uniform
+from cimest.kernels.types import Address, MvmCounts, Periphery, PulseCounts, Quantiser
 from hwlib.devices.update_law import Steps, apply_pulses
 
 
@@ -207,118 +207,6 @@ def pulsed_update(
 def movable(pulses: np.ndarray, steps: Steps) -> np.ndarray:
     """Whether cells move at all, noise included, in the direction of their pulses: those with a step do."""
     return np.where(pulses > 0, steps.s_up, steps.s_down) > 0
-
-
-def pulse_trains(probabilities: np.ndarray, slots: int, address: Address, stream: int) -> np.ndarray:
-    """Which lines fire in which slots: each with its probability, independently; shape (lines, slots)."""
-    drawn = uniform(address, stream, (len(probabilities), TRAIN_MAX))
-    return drawn[:, :slots] < np.abs(probabilities)[:, None]
-
-
-def outer_product_update(
-    weights: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    slots: np.ndarray,
-    steps: Steps,
-    sigma: float,
-    per_pulse: bool,
-    address: Address,
-    written: np.ndarray,
-    bounds: tuple[Any, Any] = (-1.0, 1.0),
-) -> TrainCounts:
-    """Update by stochastic pulse trains, in place: a cell moves where its row and its column fire in the same slot.
-
-    Vectors go one after the other. The coincidences of a cell in one vector, all of one direction, are applied at
-    once: exact for the law of the device, and for noise as long as no bound is met in between. `pulse_by_pulse`
-    applies them one by one.
-
-    Parameters
-    ----------
-    weights : array of float32, shape (rows, columns)
-        Normalised conductances; changed.
-    rows, columns : array of float32, shapes (vectors, rows) and (vectors, columns)
-        Probability that a line fires in a slot, with the sign of its pulses; from 1 on it always fires. A cell goes
-        up where the signs agree.
-    slots : array of int64, shape (vectors,)
-        Length of the train of each vector, at most 32.
-    steps : Steps
-        Affine coefficients of the device law, numbers or one per cell.
-    sigma : float
-        Standard deviation of the noise of a write, fraction of the full range 2.
-    per_pulse : bool
-        Whether the noise is drawn for each pulse, so that it grows with the root of their number.
-    address : Address
-        Of the random numbers of the first vector; those of vector v belong to the step address.step + v.
-    written : array of int32, shape of the weights
-        Pulses of each cell so far; this update's are added.
-    bounds : pair of floats or arrays
-        Lowest and highest weight within [-1, 1], of all cells or of each.
-
-    Returns
-    -------
-    TrainCounts
-    """
-    return _by_trains(weights, rows, columns, slots, steps, sigma, per_pulse, address, written, bounds, whole=True)
-
-
-def pulse_by_pulse(
-    weights: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    slots: np.ndarray,
-    steps: Steps,
-    sigma: float,
-    per_pulse: bool,
-    address: Address,
-    written: np.ndarray,
-    bounds: tuple[Any, Any] = (-1.0, 1.0),
-) -> TrainCounts:
-    """`outer_product_update` with one pulse after the other, each with its own noise and kept within the bounds.
-
-    Noise of a write that does not grow with the pulses (`per_pulse` false) is drawn once, after the last of them. The
-    random numbers of slot n have the seed address.seed + n.
-    """
-    return _by_trains(weights, rows, columns, slots, steps, sigma, per_pulse, address, written, bounds, whole=False)
-
-
-def _by_trains(
-    weights: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    slots: np.ndarray,
-    steps: Steps,
-    sigma: float,
-    per_pulse: bool,
-    address: Address,
-    written: np.ndarray,
-    bounds: tuple[Any, Any],
-    whole: bool,
-) -> TrainCounts:
-    counts = np.zeros(6, dtype=np.int64)
-    padded = (len(weights), -(-weights.shape[1] // (2 * LANES)) * 2 * LANES)  # each row draws from its own groups
-    for vector, (x, d, length) in enumerate(zip(rows, columns, slots, strict=True)):
-        own = address._replace(step=address.step + vector)
-        left, right = pulse_trains(x, length, own, ROW_TRAIN), pulse_trains(d, length, own, COLUMN_TRAIN)
-        coincidences = left.astype(np.int64) @ right.T.astype(np.int64)
-        direction = np.where((x < 0)[:, None] == (d < 0), 1, -1)
-        w, count = weights.astype(np.float64), coincidences
-        parts = [coincidences] if whole else [(coincidences > slot).astype(np.int64) for slot in range(length)]
-        for number, part in enumerate(parts):
-            moves = movable(direction, steps)
-            w = np.where((part > 0) & moves, np.clip(apply_pulses(w, direction * part, steps), *bounds), w)
-            if sigma and (per_pulse or number == len(parts) - 1):
-                noise = normal(own._replace(seed=own.seed + number), NOISE, padded)[:, : weights.shape[1]]
-                noisy = np.clip(w + 2 * sigma * np.sqrt(part if per_pulse else 1) * noise, *bounds)
-                w = np.where(((part if per_pulse else coincidences) > 0) & moves, noisy, w)
-        weights[...] = w
-        written += count.astype(np.int32)
-        up = direction > 0
-        counts += (
-            np.count_nonzero(count[up]), np.count_nonzero(count[~up]), count[up].sum(), count[~up].sum(),
-            left.sum(), right.sum(),
-        )  # fmt: skip
-    return TrainCounts(*(int(number) for number in counts))
 
 
 def matmul(x: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-TRAIN_MAX = 32
-"""Slots of the longest pulse train: the bits of a word."""
-
 
 class Quantiser(NamedTuple):
     """A converter: code = clip(floor(partial sum / step + 1/2), low, high).
@@ -74,28 +71,6 @@ class PulseCounts:
     def __add__(self, other: PulseCounts) -> PulseCounts:
         """Two updates, one after the other."""
         return PulseCounts(*(getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)))
-
-
-class TrainCounts(NamedTuple):
-    """What an update by pulse trains made the hardware do, over all its vectors.
-
-    Parameters
-    ----------
-    cells_up, cells_down : int
-        Cells that a vector moved in that direction.
-    pulses_up, pulses_down : int
-        Coincidences: slots in which a cell's row and column both fired.
-    row_pulses, column_pulses : int
-        Pulses on the lines. A cell whose row fires alone, or whose column does, is half selected:
-        row_pulses · columns + column_pulses · rows - 2 (pulses_up + pulses_down) times.
-    """
-
-    cells_up: int
-    cells_down: int
-    pulses_up: int
-    pulses_down: int
-    row_pulses: int
-    column_pulses: int
 
 
 class Periphery(NamedTuple):

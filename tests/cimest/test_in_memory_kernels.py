@@ -42,6 +42,23 @@ def test_compiled_and_reference_agree(name, law):
     assert fast.visible == pytest.approx(slow.visible, abs=2e-4)
 
 
+@pytest.mark.parametrize("law", ["soft_bounds", "power"])
+def test_more_cells_than_one_block_holds(law):
+    # Lines that fire in all slots: 90 x 81 cells of 3 x 31 pulses, of which a block takes BLOCK and a slice SLICE
+    shape = (90, 81)
+    assert shape[0] * shape[1] > types.BLOCK > types.SLICE
+    slow, fast = (Layer(rule("sgd"), device(law, states=200, noise=0.1), shape) for _ in range(2))
+    x, d = np.ones((3, shape[0]), np.float32), np.ones((3, shape[1]), np.float32)
+    d[:, ::3] = -1
+    for kernels, layer in ((in_memory_reference, slow), (in_memory, fast)):
+        layer.learn(kernels, x, d, 0.1, gain=40.0)
+    assert slow.state["counts"][types.CELLS_FAST] == 3 * shape[0] * shape[1]
+    assert np.array_equal(slow.state["counts"], fast.state["counts"])
+    assert np.array_equal(slow.state["written"], fast.state["written"])
+    # single precision of some hundred steps of 0.01 and of the normal numbers (1e-4 of a deviation of 0.006)
+    assert fast.visible == pytest.approx(slow.visible, abs=2e-5)
+
+
 def test_expected_pulses_are_the_product_of_input_and_error():
     # k = gain · x · d pulses are expected where k of the largest product is below the slots (gokmen2016rpu)
     chosen = rule("tiki_taka", slots=7, every=10_000)

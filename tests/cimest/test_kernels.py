@@ -22,8 +22,8 @@ BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference
 
 def test_backends_have_the_same_kernels_with_the_same_arguments():
     for name in (
-        "bit_serial_mvm", "weight_gradient", "pulsed_update", "outer_product_update", "matmul", "noisy_mvm",
-        "exact_gradient", "normal", "uniform",
+        "bit_serial_mvm", "weight_gradient", "pulsed_update", "matmul", "noisy_mvm", "exact_gradient",
+        "normal", "uniform",
     ):  # fmt: skip
         assert inspect.signature(getattr(backend("reference"), name)) == inspect.signature(getattr(backend(), name))
 
