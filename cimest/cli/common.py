@@ -18,12 +18,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no tables.")
 
 
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value, such as chip.adc.bits=5."
+)
+
+
 def experiment_arguments(function: Function) -> Function:
     """The argument EXPERIMENT and the option `--set`: parameters `experiment` and `overrides`."""
-    function = click.option(
-        "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Replace a value, such as chip.adc.bits=5."
-    )(function)
-    return click.argument("experiment", type=click.Path())(function)
+    return click.argument("experiment", type=click.Path())(set_option(function))
 
 
 def console() -> Console:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cimest.cli.common import console, json_option, print_json, quiet_option
+from cimest.cli.common import console, json_option, print_json, quiet_option, set_option
 
 if TYPE_CHECKING:
     from cimest.explore.study import Study
@@ -26,6 +26,7 @@ def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 @click.command()
 @click.argument("sweep", metavar="SWEEP", type=click.Path(path_type=Path))
+@set_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: runs/NAME]")
 @click.option("--workers", type=click.IntRange(1), help="Processes that train.  [default: one for each core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Train on the dask cluster of this scheduler.")
@@ -35,6 +36,7 @@ def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @json_option
 def sweep(
     sweep: Path,
+    overrides: tuple[str, ...],
     out: Path | None,
     workers: int | None,
     scheduler: str | None,
@@ -51,7 +53,7 @@ def sweep(
     from cimest.explore.workers import make
     from hwlib.units import parse
 
-    read = read_sweep(sweep)
+    read = read_sweep(sweep, overrides)
     limit = parse(memory, "byte")
     if shard != (0, 1) and (read.accuracy is None or read.search is not None):
         raise click.UsageError("--shard shares trainings out; this sweep has none that are known beforehand")

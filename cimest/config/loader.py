@@ -88,22 +88,28 @@ def load(
 
 def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:
     """The tree with one `key.path=value` in it; left as it is where that is wrong."""
+    change = read_override(override, problems)
+    return _inserted(root, (Experiment,), None, change[0].split("."), change[1]) if change else root
+
+
+def read_override(override: str, problems: list[Problem]) -> tuple[str, Entry] | None:
+    """Path and value of one `key.path=value`; nothing where that is wrong."""
     place = Place(f"--set {override}")
     name, equals, text = override.partition("=")
-    path = tuple(name.strip().split("."))
+    name = name.strip()
     if not equals:
         problems.append(Problem(place, "", "has no value", "write it as key.path=value"))
-    elif not known(path):
+    elif not known(name.split(".")):
         problems.append(no_such_key(place, name))
     else:
         try:
-            value, found = read_text(text, place.file, place, path)
+            value, found = read_text(text, place.file, place, tuple(name.split(".")))
         except ConfigError as error:
             problems += error.problems
         else:
             problems += found
-            root = _inserted(root, (Experiment,), None, path, value)
-    return root
+            return name, value
+    return None
 
 
 def no_such_key(place: Place, name: str) -> Problem:

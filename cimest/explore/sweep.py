@@ -18,7 +18,7 @@ search: {points: 100}                            # let optuna choose the points 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ from pydantic import Field, ValidationError
 from cimest.config import Experiment
 from cimest.config.base import Section
 from cimest.config.document import Entry, read_file
-from cimest.config.loader import load
+from cimest.config.loader import load, read_override
 from cimest.config.messages import ConfigError, Problem, no_file
 from cimest.config.validation import expand, explain
 from cimest.explore.axes import Axis, read_axes, read_changes
@@ -138,8 +138,14 @@ class Sweep:
         return load(self.path, changes=changes, fitting=fitting)
 
 
-def read_sweep(path: str | Path) -> Sweep:
+def read_sweep(path: str | Path, overrides: Iterable[str] = ()) -> Sweep:
     """Read and check a sweep file; every value of every axis is checked against the schema of an experiment.
+
+    Parameters
+    ----------
+    path : str or Path
+    overrides : iterable of str
+        Each `key.path=value`, instead of what the experiment, or the section `set`, has there or below.
 
     Raises
     ------
@@ -158,6 +164,8 @@ def read_sweep(path: str | Path) -> Sweep:
         raise ConfigError([Problem(root.place, "", "is an experiment, which `cimest run` trains, and no sweep")])
     axes = read_axes(root.value.get("axes"), root, problems)
     fixed = read_changes(root.value.get("set"), "set", problems)
+    for override in overrides:
+        fixed = _overridden(fixed, override, axes, problems)
     sections = Entry({k: v for k, v in root.value.items() if k not in ("axes", "set")}, root.place, root.key)
     sections = expand(sections, (SweepFile,), (), problems)
     try:
@@ -178,6 +186,19 @@ def read_sweep(path: str | Path) -> Sweep:
     sweep = Sweep(path.stem, experiment, fixed, axes, objectives, file.limits, file.accuracy, file.search)
     check_values(sweep)
     return sweep
+
+
+def _overridden(
+    fixed: dict[str, Entry], override: str, axes: tuple[Axis, ...], problems: list[Problem]
+) -> dict[str, Entry]:
+    """The fixed changes with one `key.path=value` instead of all at or below its path."""
+    change = read_override(override, problems)
+    if change is None:
+        return fixed
+    name, value = change
+    if any(all(name in point for point in axis.points) for axis in axes):
+        problems.append(Problem(value.place, name, "is what the sweep goes through", "change its axis"))
+    return {path: entry for path, entry in fixed.items() if not path.startswith(f"{name}.")} | {name: value}
 
 
 def check_values(sweep: Sweep) -> None:

@@ -69,6 +69,18 @@ axes:
     assert Space(sweep).point((0, 0)).chip.backward_adc.bits == 4  # inherited from adc, as in an experiment
 
 
+def test_the_command_line_wins_over_the_file_but_not_over_an_axis(tmp_path):
+    text = "set: {chip.adc.bits: 8, chip.array.rows: 64, seed: 3}\naxes: {chip.array.rows: [32, 128]}"
+    path = write(tmp_path, text)
+    point = Space(read_sweep(path, ["seed=5", "chip.adc={kind: flash, bits: 5}"])).point((1,))
+    assert (point.seed, point.chip.adc.kind, point.chip.adc.bits, point.chip.array.rows) == (5, "flash", 5, 128)
+    assert Space(read_sweep(path, ["chip.array={columns: 32}"])).point((0,)).chip.array.rows == 32
+    with pytest.raises(ConfigError, match=r"--set chip.array.rows=64.*what the sweep goes through"):
+        read_sweep(path, ["chip.array.rows=64"])
+    with pytest.raises(ConfigError, match=r"--set chip.adc.bitz=3.*chip.adc.bits"):
+        read_sweep(path, ["chip.adc.bitz=3"])
+
+
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
