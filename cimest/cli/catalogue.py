@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,13 +23,45 @@ class Catalogue(NamedTuple):
 
 
 def _parameters(thing: Callable[..., Any]) -> list[dict[str, Any]]:
-    """Name and default of each option, `required` where there is none."""
+    """Name, default, `required` where there is none, and meaning of each option."""
     from cimest.config.sections import options_of
 
+    meanings = _meanings(thing)
     return [
-        {"name": option.name, "value": "required" if option.default is option.empty else option.default}
+        {
+            "name": option.name,
+            "value": "required" if option.default is option.empty else option.default,
+            **meanings.get(option.name, {}),
+        }
         for option in options_of(thing)
     ]
+
+
+def _meanings(thing: Callable[..., Any]) -> dict[str, dict[str, str]]:
+    """Meaning, and unit where there is one, of each parameter that a docstring names; of a class, its bases' too."""
+    found: dict[str, str] = {}
+    for part in reversed(inspect.getmro(thing)) if inspect.isclass(thing) else [thing]:
+        found |= _documented(part)[1]
+    ending = re.compile(r" ?\[(.+)\]$")
+    units = {name: match[1] for name, meaning in found.items() if (match := ending.search(meaning))}
+    return {
+        name: {"meaning": ending.sub("", meaning), **({"unit": units[name]} if name in units else {})}
+        for name, meaning in found.items()
+    }
+
+
+def _documented(thing: Any) -> tuple[str, dict[str, str]]:
+    """What a docstring says before its sections, and what the section of parameters says of each."""
+    text, *sections = re.split(r"^(\w+)\n-+\n", inspect.cleandoc(thing.__doc__ or ""), flags=re.MULTILINE)
+    meanings: dict[str, str] = {}
+    names: list[str] = []
+    for line in dict(zip(sections[::2], sections[1::2], strict=True)).get("Parameters", "").splitlines():
+        if line.startswith(" "):
+            meanings |= {name: f"{meanings[name]} {line.strip()}".strip() for name in names}
+        else:
+            names = line.partition(" : ")[0].split(", ") if line else []
+            meanings |= dict.fromkeys(names, "")
+    return text.strip(), meanings
 
 
 def _callable(registry: Registry[Any]) -> Catalogue:
@@ -36,7 +69,7 @@ def _callable(registry: Registry[Any]) -> Catalogue:
 
     def describe(name: str) -> dict[str, Any]:
         thing = registry.get(name)
-        title, _, rest = (inspect.getdoc(thing) or "").partition("\n")
+        title, _, rest = _documented(thing)[0].partition("\n")
         return {"name": name, "title": title, "fields": _parameters(thing), "text": rest.strip()}
 
     return Catalogue(registry.names, describe)
@@ -70,7 +103,7 @@ def _datasets() -> Catalogue:
 
     def describe(name: str) -> dict[str, Any]:
         data = DATASETS.get(name)
-        title, _, rest = (inspect.getdoc(data) or "").partition("\n")
+        title, _, rest = _documented(type(data))[0].partition("\n")
         facts = {"shape": list(data.shape), "classes": data.classes, "train": data.train, "test": data.test}
         options = _parameters(type(data))
         known = {option["name"] for option in options}
@@ -89,7 +122,13 @@ def _devices() -> Catalogue:
         values = device.model_dump(mode="json", exclude={"name", "description", "sources"})
         models = type(device).model_fields
         fields = [
-            {"name": key, "value": value, "unit": unit_of(models[key]), "source": device.sources.get(key)}
+            {
+                "name": key,
+                "value": value,
+                "unit": unit_of(models[key]),
+                "meaning": models[key].description,
+                "source": device.sources.get(key),
+            }
             for key, value in values.items()
         ]
         return {
@@ -112,13 +151,14 @@ def _technologies() -> Catalogue:
     def describe(name: str) -> dict[str, Any]:
         with provenance.record() as record:
             technology = load_technology(name)
-        _, _, rest = (inspect.getdoc(Technology) or "").partition("\n")
+        meanings, (text, _) = _meanings(Technology), _documented(Technology)
         shape = "fin" if technology.finfet else "planar"
         title = (
             f"{pretty(technology.node, 'm')}, {shape} transistors, supply {technology.vdd:g} V ({technology.roadmap})"
         )
-        fields = [{"name": key, "value": value} for key, value in asdict(technology).items()]
-        return {"name": name, "title": title, "fields": fields, "sources": sorted(record.sources), "text": rest.strip()}
+        fields = [{"name": key, "value": value, **meanings[key]} for key, value in asdict(technology).items()]
+        rest = text.partition("\n")[2].strip()
+        return {"name": name, "title": title, "fields": fields, "sources": sorted(record.sources), "text": rest}
 
     return Catalogue(technology_names, describe)
 
@@ -178,7 +218,7 @@ def _print_description(description: dict[str, Any]) -> None:
     columns = list(dict.fromkeys(key for field in description["fields"] for key in field if key != "unit"))
     table = Table(*columns, box=None)
     for field in description["fields"]:
-        table.add_row(*(_text(key, field) for key in columns))
+        table.add_row(*(escape(_text(key, field)) for key in columns))
     out.print(table)
     if actions := description.get("actions"):
         out.print(f"\nactions: {', '.join(actions)}")
@@ -193,12 +233,13 @@ def _text(column: str, field: dict[str, Any]) -> str:
     """A cell of the table of fields; a quantity is shown with the prefix that suits it."""
     from hwlib.units import pretty
 
-    value = field[column]
+    value, unit = field.get(column), field.get("unit", "")
+    if value == "required" and unit:
+        return f"required [{unit}]"
     if isinstance(value, dict):
         return ", ".join(
             f"{key} {part:g}" if isinstance(part, float) else f"{key} {part}" for key, part in value.items()
         )
     if isinstance(value, float):
-        unit = field.get("unit", "")
         return pretty(value, unit) if unit not in ("", "1") else f"{value:g}"
     return "" if value is None else str(value)

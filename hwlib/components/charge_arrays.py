@@ -63,9 +63,11 @@ class CapacitorSramArray(Component):
     Parameters
     ----------
     rows, columns : float or array
+        Of cells.
     capacitance : float or array
         Of a cell. Our choice: the smallest that can be made. [F]
     operation : {"and", "xnor"}
+        Of an input bit and a cell.
 
     Raises
     ------

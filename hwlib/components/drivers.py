@@ -24,6 +24,7 @@ class SwitchMatrix(Component):
     Parameters
     ----------
     lines : float or array
+        That it drives.
     voltage : float or array
         Passed to an active line. [V]
     access_voltage : float or array
@@ -83,6 +84,7 @@ class WriteDriver(Component):
     Parameters
     ----------
     lines : float or array
+        That it drives.
     voltage : float or array
         Of the pulses. [V]
     load : float or array
@@ -123,6 +125,7 @@ class WordLineDriver(WriteDriver):
     Parameters
     ----------
     lines : float or array
+        That it drives.
     voltage : float or array
         Of a line that is up. [V]
     load : float or array

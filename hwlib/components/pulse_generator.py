@@ -26,6 +26,7 @@ class PulseGenerator(Component):
     Parameters
     ----------
     lines : float or array
+        That it pulses.
     pulse_width : float or array
         Timed in clock periods. [s]
     count_bits : float or array

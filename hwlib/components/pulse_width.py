@@ -28,6 +28,7 @@ class PulseWidthDriver(Assembly):
     Parameters
     ----------
     lines : float or array
+        That it drives.
     bits : float or array
         Of a value, without a sign.
     voltage : float or array

@@ -28,6 +28,7 @@ class SramArray(Component):
     Parameters
     ----------
     rows, columns : float or array
+        Of cells.
     """
 
     rows: Real
@@ -110,6 +111,7 @@ class Sram6tArray(SramArray):
     Parameters
     ----------
     rows, columns : float or array
+        Of cells.
     """
 
     TRANSISTORS = 6
@@ -185,6 +187,7 @@ class Sram8tArray(Sram6tArray):
     Parameters
     ----------
     rows, columns : float or array
+        Of cells.
     """
 
     TRANSISTORS = 8

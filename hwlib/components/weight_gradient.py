@@ -30,6 +30,7 @@ class SramCimArray(SramArray):
     Parameters
     ----------
     rows, columns : float or array
+        Of cells.
     """
 
     TRANSISTORS = 8

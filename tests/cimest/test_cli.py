@@ -213,6 +213,25 @@ def test_show_device_has_units_and_sources(capsys):
     assert ["pulse_width", "50", "ns", "neurosim_v2_1"] in lines
 
 
+@pytest.mark.parametrize("kind", ["components", "rules"])
+def test_every_option_says_what_it_is(kind):
+    """In the docstring of its class or of a base: at least a unit, as for a length."""
+    catalogue = KINDS[kind]()
+    for name in catalogue.names():
+        fields = catalogue.describe(name)["fields"]
+        silent = [field["name"] for field in fields if not field.get("meaning") and not field.get("unit")]
+        assert not silent, f"{name}: {silent}"
+
+
+def test_options_have_the_units_of_their_docstrings(capsys):
+    """Those of a base too: `on_resistance` is documented by AnalogArray, the cycle of an ADC by itself."""
+    assert main(["show", "components", "resistive_array"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["on_resistance", "required", "[ohm]", "Of", "the", "device."] in lines
+    assert main(["show", "components", "sar_adc"]) == 0
+    assert ["cycle", "1", "ns"] in [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+
+
 # --- run, estimate, data
 
 
