@@ -9,10 +9,15 @@ import click
 
 from cimest.cli.common import console, experiment_arguments, json_option, print_json, quiet_option
 
+UNITS = {"energy": "J", "latency": "s", "energy_delay": "J s"}
+"""Of what is made small, per sample."""
+
 
 @click.command()
 @experiment_arguments
-@click.option("--objective", type=click.Choice(["energy", "latency", "energy_delay"]), default="energy")
+@click.option(
+    "--objective", type=click.Choice(list(UNITS)), default="energy", show_default=True, help="Of a sample, with DRAM."
+)
 @click.option("--area", metavar="AREA", help="Largest area of the chip, such as '25 mm^2'.")
 @click.option("--buffers", metavar="SIZE", help="Largest size of all buffers together, such as '4 MiB'.")
 @click.option("--quick", is_flag=True, help="Change one choice at a time only, not two.")
@@ -37,20 +42,24 @@ def optimise_dataflow(
     from cimest.config.loader import dump_yaml
     from cimest.explore.dataflow import optimise
     from cimest.run import estimate
-    from hwlib.units import parse
+    from hwlib.units import parse, pretty
 
     given = load(experiment, overrides)
     if given.training.kind == "none":
         raise click.UsageError("the dataflow of a training step is searched; with `training: none` there is none")
     with Progress(console=_stderr(), disable=quiet or as_json, transient=True) as progress:
         task = progress.add_task("designs", total=None)
+
+        def look(points: int, best: float) -> None:
+            progress.update(task, description=f"{points} designs, best {pretty(best, UNITS[objective])}")
+
         found = optimise(
             given,
             objective=objective,
             area_limit=parse(area, "m^2") if area else None,
             buffer_limit=parse(buffers, "bit") if buffers else None,
             quick=quick,
-            progress=lambda points, best: progress.update(task, description=f"{points} designs, best {best:.4g}"),
+            progress=look,
         )
     best = estimate(found.best, out)
     if out is not None:
@@ -72,12 +81,14 @@ def _print(given: Any, found: Any, objective: str) -> None:
     from rich.table import Table
 
     from cimest.compare import differences, shown_apart, spelled
+    from hwlib.units import pretty
 
-    out = console()
+    out, unit = console(), UNITS[objective]
     out.print(
         f"{found.points} designs, {found.feasible} within the limits; {objective} per sample, at the system boundary"
     )
-    out.print(f"given {found.start:.4g}, best {found.objective:.4g}: {found.start / found.objective:.3g} times better")
+    start, end = pretty(found.start, unit), pretty(found.objective, unit)
+    out.print(f"given {start}, best {end}: {found.start / found.objective:.3g} times better")
     changes = Table("choice", "given", "best", box=None)
     for path, before, after in differences(spelled(given), spelled(found.best)):
         changes.add_row(path, *shown_apart(path, before, after))
@@ -89,5 +100,5 @@ def _print(given: Any, found: Any, objective: str) -> None:
     if found.in_array is not None:
         out.print(
             f"apart: an update in the arrays, by sgd after each sample and without a weight-gradient pass: "
-            f"{found.in_array:.4g}"
+            f"{pretty(found.in_array, unit)}"
         )
