@@ -113,12 +113,9 @@ def _move(tile, level, room, first, last):
 @njit(**INNER)
 def fire(tile, level, room, count, key, step):
     """Pulse the first `count` listed cells of one of the tile's arrays; returns pulses up and down."""
-    weights, written, visible = (
-        tile.arrays[level].reshape(-1),
-        tile.written[level].reshape(-1),
-        tile.visible.reshape(-1),
-    )
-    cells, pulses, old, new, share = room.cells, room.pulses, room.old, room.new, tile.shares[level]
+    weights, written = tile.arrays[level].reshape(-1), tile.written[level].reshape(-1)
+    visible, share = tile.visible.reshape(-1), tile.shares[level]
+    cells, pulses, old, new = room.cells, room.pulses, room.old, room.new
     if tile.noise > 0:
         normals_at(cells, count, np.uint32(tile.seed), key, step, room.draws)
     pulses[count : count + LANES] = 0
