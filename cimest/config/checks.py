@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -224,8 +224,24 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
         tech = load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
     except ValueError as error:
         return [*found, (("chip", "supply"), str(error))]
-    found += inference.refusals(experiment)
+    found += [*buffers(chip, training.kind != "none"), *inference.refusals(experiment)]
     return found + cells(chip, tech) + list(conflicts(experiment))
+
+
+def buffers(chip: Chip, trained: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Problems of buffers that hold less than they deliver at once."""
+    from cimest.mapping.parts import operand_word
+
+    unit = chip.weight_gradient
+    held = [("global_buffer", "size", chip.global_buffer.size, chip.global_buffer.word_bits)]
+    held += [("tile", "buffer", chip.tile.buffer, chip.tile.bus_bits)]
+    if trained and unit.unit != "in_array":
+        held += [("weight_gradient", "buffer", unit.buffer, chip.bus_bits)]
+    if trained and unit.unit == "digital":
+        held += [("weight_gradient", "operand_buffer", unit.operand_buffer, int(operand_word(chip)))]
+    for part, key, size, word in held:
+        if size < word:
+            yield ("chip", part, key), f"{size:g} bit are less than a word of {word} bit, which it delivers at once"
 
 
 def cells(chip: Chip, tech: Technology) -> list[tuple[tuple[str, ...], str]]:

@@ -227,7 +227,7 @@ class Chip(Section):
     roadmap: Literal["hp", "lstp"] = Field("lstp", description="high performance, or low standby power")
     temperature: Annotated[float, Quantity("K"), Field(ge=300, le=400)] = 300.0
     supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
-    clock: Annotated[float, Quantity("Hz"), Field(gt=0)] = 1e9
+    clock: Annotated[float, Quantity("Hz"), Field(gt=0, le=1e10)] = 1e9
     corner: Literal["low", "typical", "high"] = Field("typical", description="of every datum that has a spread")
     calibration: Calibration = Field(Calibration(), description="factors between the physics and measured chips")
     device: Device

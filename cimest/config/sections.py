@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from cimest.config.chip import DeviceChoice
 from cimest.config.schema import Experiment
 from hwlib.devices import Device
-from hwlib.units import Quantity
+from hwlib.units import Quantity, pretty
 
 Models = tuple[type[BaseModel], ...]
 """Models that a mapping may have; more than one where the schema has a union."""
@@ -120,12 +120,12 @@ def bounds(field: FieldInfo) -> str:
         high = part.le if isinstance(part, annotated_types.Le) else high
         above = part.gt if isinstance(part, annotated_types.Gt) else above
         below = part.lt if isinstance(part, annotated_types.Lt) else below
+    unit = unit_of(field)
     if low is not None and high is not None:
-        text = f"{low} to {high}"
-    else:
-        limits = {"{} or more": low, "more than {}": above, "{} or less": high, "less than {}": below}
-        text = ", ".join(words.format(limit) for words, limit in limits.items() if limit is not None)
-    return f"{text} {unit_of(field)}".strip() if text else ""
+        return f"{low} to {high} {unit}".strip()
+    limits = {"{} or more": low, "more than {}": above, "{} or less": high, "less than {}": below}
+    given: dict[str, Any] = {words: limit for words, limit in limits.items() if limit is not None}
+    return ", ".join(words.format(pretty(limit, unit) if unit else limit) for words, limit in given.items())
 
 
 def options_of(thing: Callable[..., Any]) -> list[inspect.Parameter]:

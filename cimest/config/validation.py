@@ -19,8 +19,10 @@ from cimest.config.sections import (
     sections_of,
     short_form,
     takes_truth,
+    unit_of,
 )
 from hwlib.registry import closest, suggestion
+from hwlib.units import pretty
 
 EXPECTED = {
     "int": "a whole number",
@@ -127,8 +129,10 @@ def _problem(group: list[tuple[Entry, Any]], path: tuple[str, ...], models: Mode
     elif kind == "extra_forbidden":
         place, message, hint = entry.key, "unknown key", _other_keys(path, models, above)
     elif kind in COMPARED:
-        words, limit = COMPARED[kind]
-        message = f"{value if isinstance(value, str) else shown(value)} {words} {details['ctx'][limit]:g}"
+        words, name = COMPARED[kind]
+        limit, unit = details["ctx"][name], unit_of(field) if field else ""
+        wanted = pretty(limit, unit) if unit else f"{limit:g}"
+        message = f"{value if isinstance(value, str) else shown(value)} {words} {wanted}"
     elif kind in ("value_error", "assertion_error"):
         message, hint = str(details["ctx"]["error"]), ""
     elif kind.startswith("union_tag"):

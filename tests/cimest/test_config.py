@@ -121,6 +121,13 @@ def test_network_that_does_not_fit_its_data(write):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["chip.tile.buffer=2 byte"], "chip.tile.buffer: 16 bit are less than a word of 256 bit"),
+        (["chip.global_buffer.size=2 byte"], "chip.global_buffer.size: 16 bit are less than a word of 256 bit"),
+        (["chip.weight_gradient.buffer=2 byte"], "chip.weight_gradient.buffer: 16 bit are less than a word of 1024"),
+        (
+            ["chip.weight_gradient={unit: digital, lanes: 4, operand_buffer: 3 byte}"],
+            "operand_buffer: 24 bit are less than a word of 32 bit",  # 2 lanes of an 8-bit input and an 8-bit error
+        ),
         (["chip.array.columns=4"], "chip.adc.columns_per_adc: one ADC cannot serve 8 lines: there are 4 columns"),
         (["chip.backward_adc.columns_per_adc=129"], "one ADC cannot serve 129 lines: there are 128 rows"),
         (["chip.weight_gradient.columns=4"], "one ADC cannot serve 8 lines: there are 4 columns of its array"),
