@@ -72,11 +72,18 @@ def scale_log(axes: Axes, side: str) -> None:
     line.set_minor_formatter(NullFormatter())
 
 
+def metric_text(name: str, value: float) -> str:
+    """A metric for people: an accuracy in per cent, others without their unit."""
+    return f"{100 * value:.2f} %" if name == "accuracy" else number(value)
+
+
 def tick_unit(axes: Axes, side: str, name: str) -> None:
-    """Ticks of a metric with the prefix of their unit, where it is one of SI."""
-    from matplotlib.ticker import FuncFormatter
+    """Ticks of a metric with the prefix of their unit, where it is one of SI; those of an accuracy in per cent."""
+    from matplotlib.ticker import FuncFormatter, PercentFormatter
 
     unit = METRICS[name].unit
+    if name == "accuracy":
+        getattr(axes, f"{side}axis").set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
     if unit in ("J", "s", "W"):
         line = getattr(axes, f"{side}axis")
         line.set_major_formatter(FuncFormatter(lambda value, _: pretty(value, unit)))
@@ -213,10 +220,8 @@ def heatmap(
         for row, column in np.ndindex(values.shape):
             if np.isfinite(values[row, column]):
                 light = (shades[row, column] > 0.5) == (better == "max")
-                axes.text(
-                    column + 0.5, row + 0.5, number(values[row, column]), ha="center", va="center", fontsize=6,
-                    color=INK if light else "white",
-                )  # fmt: skip
+                text, colour = metric_text(shown, values[row, column]), INK if light else "white"
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [value_of(horizontal, v, summary) for v in columns])
     axes.set_yticks(np.arange(len(rows)) + 0.5, [value_of(vertical, v, summary) for v in rows])
     if max(len(value_of(horizontal, v, summary)) for v in columns) * len(columns) > 60:
@@ -228,7 +233,9 @@ def heatmap(
     axes.set_ylabel(title_of(vertical))
     axes.set_title("The best that the other axes allow")
     bar = figure.colorbar(image, ax=axes, shrink=0.9, label=title_of(shown))
-    if norm is not None:
+    if norm is None:
+        tick_unit(bar.ax, "y", shown)
+    else:
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
     return figure
@@ -286,5 +293,5 @@ def _heights(
     scaled = np.log(column) if logarithmic else column
     low, high = scaled.min(), scaled.max()
     ticks = np.linspace(low, high, 5)
-    marks = [((t - low) / ((high - low) or 1), number(np.exp(t) if logarithmic else t)) for t in ticks]
+    marks = [((t - low) / ((high - low) or 1), metric_text(name, np.exp(t) if logarithmic else t)) for t in ticks]
     return (scaled - low) / ((high - low) or 1), marks

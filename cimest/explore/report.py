@@ -123,4 +123,4 @@ def cell(name: str, value: Any, summary: dict[str, Any]) -> str:
     """A coordinate or an objective of a design, for people."""
     if name in summary["axes"]:
         return figures.value_of(name, value, summary)
-    return f"{100 * value:.2f} %" if name == "accuracy" else number(value)
+    return figures.metric_text(name, value)
