@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -217,14 +217,12 @@ def figure(outcomes: dict[Cell, Outcome], path: Path) -> None:
         drawing.savefig(path.with_suffix(f".{ending}"), dpi=200, bbox_inches="tight")
 
 
-def look(cell: Cell) -> dict[str, str]:
+def look(cell: Cell) -> dict[str, Any]:
     """A colour for each rule, a mark for each device, which is filled if the device is not ideal."""
-    colour = COLOURS[cell.rule]
-    return {
-        "color": colour,
-        "marker": MARKS[cell.device],
-        "markerfacecolor": "none" if cell.device == "ideal" else colour,
-    }
+    colour, marker = COLOURS[cell.rule], MARKS[cell.device]
+    if cell.device == "ideal":
+        return {"color": colour, "marker": marker, "markerfacecolor": "none"}
+    return {"color": colour, "marker": marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
 
 
 def by_energy(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
