@@ -222,7 +222,7 @@ def look(cell: Cell) -> dict[str, Any]:
     colour, marker = COLOURS[cell.rule], MARKS[cell.device]
     if cell.device == "ideal":
         return {"color": colour, "marker": marker, "markerfacecolor": "none"}
-    return {"color": colour, "marker": marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
+    return {"color": colour, "marker": marker, "markeredgecolor": "white", "markeredgewidth": 0.5, "markersize": 6}
 
 
 def by_energy(outcomes: dict[Cell, Outcome], axes: Axes) -> None:
