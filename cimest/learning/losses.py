@@ -28,9 +28,12 @@ def squared_error(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.nd
 
 LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
 
-OUTPUT_RANGE = {"cross_entropy": 2.0, "squared_error": 0.25}
-"""Root mean square that the network's outputs start with, by loss (our choice: a softmax that is neither flat nor
-saturated; targets of one in ten classes have 0.3)."""
+OUTPUT_RANGE = {"cross_entropy": 1.0, "squared_error": 0.25}
+"""Root mean square that the network's outputs start with, to a power of two nearby, by loss.
+
+Our choice; targets of one in ten classes have 0.3. A softmax that starts at 2 is so steep that steps which serve the
+other layers make the last one swing. VGG-8 at an eighth of its width on +6/-6, error feedback at 0.03, 5 bits forward,
+1 000 batches of 50, two seeds: loss 1.28 and a burst to 6; started at 1 it is 1.13 and 1.16, at 0.25 1.44 and 1.10."""
 
 
 def centre(labels: np.ndarray, classes: int) -> np.ndarray | None:
