@@ -7,7 +7,7 @@ import pytest
 
 from cimest.datasets import DATASETS, Data
 from cimest.learning import Trainer
-from cimest.learning.losses import cross_entropy, squared_error
+from cimest.learning.losses import OUTPUT_RANGE, cross_entropy, squared_error
 from cimest.network import NETWORKS, Conv, MaxPool, Network, linear, relu
 from tests.cimest.learning_cases import bars, experiment, trainer
 
@@ -63,6 +63,16 @@ def test_gradients_of_a_model_agree_with_plain_arithmetic():
 
 
 # Training
+
+
+@pytest.mark.parametrize(("unit", "size"), [("digital", OUTPUT_RANGE["cross_entropy"]), ("in_array", 0.5)])
+def test_first_outputs_have_the_size_that_the_loss_asks_for(unit, size):
+    # by a power of two, so within its root of two; steps of 1e-9 move nothing. 5 % for samples that the shift has not
+    # seen, and for the offsets of four classes that are not equally frequent
+    fresh = trainer(chip={**FINE, "weight_gradient": {"unit": unit}}, rule={"name": "sgd"}, epochs=1, rate=1e-9)
+    next(iter(fresh.run()))
+    outputs = fresh.model.outputs(fresh.data.train_images)
+    assert size / 2**0.5 / 1.05 < np.sqrt(np.mean(outputs**2)) < size * 2**0.5 * 1.05
 
 
 def test_a_small_network_learns():
