@@ -157,6 +157,14 @@ def in_array_rules() -> list[str]:
     return [name for name in RULES.names() if issubclass(RULES.get(name), InMemory)]
 
 
+def fast_array_rules() -> list[str]:
+    """Rules whose fast arrays are read row by row."""
+    from cimest.rules import RULES
+    from cimest.rules.fast_array import FastArray
+
+    return [name for name in RULES.names() if issubclass(RULES.get(name), FastArray)]
+
+
 def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
     """What an update in the arrays cannot have: there is no gradient outside them, and each image changes weights."""
     if experiment.training.centring not in (None, "none"):
@@ -178,6 +186,10 @@ def _in_array(experiment: Experiment, schedule: Schedule) -> Iterator[tuple[tupl
         yield ("dataflow", "loop_order"), "in_array updates after each image, which is image_outer"
     if experiment.chip.write.verify != "none":
         yield ("chip", "write", "verify"), "pulses that coincide in whole arrays cannot be verified row by row"
+    if rule in fast_array_rules():
+        for error in ("offset", "inl"):
+            if getattr(experiment.chip.adc, error):
+                yield ("chip", "adc", error), f"is not simulated where {rule} reads its fast arrays: it must be 0"
     device, unmodelled = experiment.chip.device, "is not modelled where arrays are pulsed as a whole under in_array: it"
     if device.write_noise:
         yield ("chip", "device", "write_noise"), f"{unmodelled} must be 0"

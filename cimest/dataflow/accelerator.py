@@ -71,11 +71,12 @@ def accelerator(design: Design, rule: Rule, activity: Activity) -> tuple[dict[st
     actions: list[Action] = []
     for placement in design.plan.placements:
         layer, measured = placement.layer, activity.layers[placement.layer.name]
-        between = (*digital.forward(design, placement, measured), *digital.backward(design, placement, measured))
         actions += passes(own, placement, measured, rule.scales_gradient)
-        actions += (row for row in between if row.part in OWN_PARTS)
+        actions += digital.worked_forward(own, placement, measured)
+        actions += digital.worked_backward(own, placement, measured)
         actions += rule.actions(layer, chip, design.batch)
         actions += update(own, placement, rule.scales_gradient)
+        actions += digital.update(own, placement)
     return parts, actions
 
 

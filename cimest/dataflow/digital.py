@@ -50,16 +50,21 @@ def forward(design: Design, placement: Placement, activity: LayerActivity) -> It
     """
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
     yield from centring(design, placement, "forward")
-    if isinstance(placement.layer, Lstm):
-        yield gates(design, placement.layer, "forward")
-    for layer in stage.digital:
-        yield from layer_forward(design, name, layer, activity)
+    yield from worked_forward(design, placement, activity)
     remembered = design.remembered_values(placement) * chip.input_bits
     # What is normalised by batches waits for the statistics of all images, and is kept for the backward pass anyway.
     waited = sum(prod(layer.input) for layer in stage.digital if normalised_batches([layer])) * chip.input_bits
     yield from fetches(design, placement, waited, "forward")
     yield from move(design, name, "forward", "global_buffer", "read", stage.operand_values * chip.input_bits + waited)
     yield from move(design, name, "forward", "global_buffer", "write", remembered)
+
+
+def worked_forward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """What a stage's layers without weights work out in the forward pass, and read of what they have learned."""
+    if isinstance(placement.layer, Lstm):
+        yield gates(design, placement.layer, "forward")
+    for layer in design.stage(placement).digital:
+        yield from layer_forward(design, placement.layer.name, layer, activity)
 
 
 def layer_forward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:
@@ -100,15 +105,9 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     chip, stage, name = design.chip, design.stage(placement), placement.layer.name
     word, spilled, through_dram = chip.error_bits, design.spill(placement), design.schedule.activations == "dram"
     returned = stage.returned_values
-    if joined := returned - stage.result_values:
-        yield streamed(design, name, "backward", "adder", "add", joined)
-    needed = stage.digital if design.network.passes_error_on(placement.layer) else stage.after
-    for layer in reversed(needed):
-        yield from _backward(design, name, layer, activity)
-    if isinstance(placement.layer, Lstm):
-        yield gates(design, placement.layer, "backward")
+    yield from worked_backward(design, placement, activity)
     yield from centring(design, placement, "backward")
-    passes = 1 + normalised_batches(needed)
+    passes = 1 + normalised_batches(_needed(design, placement))
     read = stage.returned_before * word * passes
     made, kept = 0, 0
     if not stage.compact:
@@ -128,6 +127,23 @@ def backward(design: Design, placement: Placement, activity: LayerActivity) -> I
     waiting = made + (stage.delivered_values * word if waits else 0)
     leaving = waiting * spilled + sum(bits * share for bits, share in left)
     yield from move(design, name, "backward", "dram", "write", leaving)
+
+
+def worked_backward(design: Design, placement: Placement, activity: LayerActivity) -> Iterator[Action]:
+    """What a stage's layers without weights work out in the backward pass, and read of what they have learned."""
+    stage, name = design.stage(placement), placement.layer.name
+    if joined := stage.returned_values - stage.result_values:
+        yield streamed(design, name, "backward", "adder", "add", joined)
+    for layer in reversed(_needed(design, placement)):
+        yield from _backward(design, name, layer, activity)
+    if isinstance(placement.layer, Lstm):
+        yield gates(design, placement.layer, "backward")
+
+
+def _needed(design: Design, placement: Placement) -> tuple[Layer, ...]:
+    """A stage's layers without weights that errors have to come back through."""
+    stage = design.stage(placement)
+    return stage.digital if design.network.passes_error_on(placement.layer) else stage.after
 
 
 def _backward(design: Design, name: str, layer: Layer, activity: LayerActivity) -> Iterator[Action]:

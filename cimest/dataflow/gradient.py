@@ -37,8 +37,30 @@ def multiplied(design: Design, placement: Placement, activity: LayerActivity) ->
 
     A square block of gradients stays in the lanes while operands stream past it from the unit's own buffer: all
     positions of an image, after which it joins its running sum in the gradient buffer, or, where sums stay `in_unit`,
-    those of all images that the loop order puts together. A product with a zero is skipped, which saves energy and
-    no time.
+    those of all images that the loop order puts together.
+    """
+    images = np.where(design.schedule.accumulate == "in_unit", design.images_at_once(placement), 1)[()]
+    yield from products(design, placement, activity, PASS, images, design.gradient_slices(placement))
+    yield from sums(design, placement, 1)
+
+
+def products(
+    design: Design, placement: Placement, activity: LayerActivity, pass_: str, images: Real, slices: Real = 1.0
+) -> Iterator[Action]:
+    """Outer products of one sample by multipliers, and the way of their operands.
+
+    A product with a zero is skipped, which saves energy and no time.
+
+    Parameters
+    ----------
+    design, placement, activity
+        As for the other passes.
+    pass_ : str
+        That they are charged to.
+    images : float or array
+        Whose products a block of lanes sums before the next block's turn comes; also a part of one.
+    slices : float or array
+        Into which the gradient is cut so that each has room.
     """
     layer, name, chip = placement.layer, placement.layer.name, design.chip
     lanes, edge = chip.weight_gradient.lanes, lane_edge(chip)
@@ -47,25 +69,23 @@ def multiplied(design: Design, placement: Placement, activity: LayerActivity) ->
     used = layer.macs / (slots * lanes)
     activations, errors = 1 - activity.input_zeros, 1 - activity.error_zeros
     executed = {"executed": used * activations * errors, "activations": activations, "errors": errors}
-    fetched = operand_fetches(design, placement)
-    yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
-    yield Action(name, PASS, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
-    yield from fetches(design, placement, fetched)
-    yield from move(design, name, PASS, "global_buffer", "read", fetched)
-    yield from move(design, name, PASS, "operand_interconnect", "transfer", fetched)
-    yield from move(design, name, PASS, "operand_buffer", "write", fetched)
-    yield from sums(design, placement, 1)
+    fetched = operand_fetches(design, placement, images, slices)
+    yield Action(name, pass_, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
+    yield Action(name, pass_, "operand_buffer", "read", slots, slots, pipelined=True, transfer=True)
+    yield from fetches(design, placement, fetched, pass_)
+    yield from move(design, name, pass_, "global_buffer", "read", fetched)
+    yield from move(design, name, pass_, "operand_interconnect", "transfer", fetched)
+    yield from move(design, name, pass_, "operand_buffer", "write", fetched)
 
 
-def operand_fetches(design: Design, placement: Placement) -> Real:
-    """Operand bits that a digital unit takes from the global buffer for one sample.
+def operand_fetches(design: Design, placement: Placement, images: Real, slices: Real) -> Real:
+    """Operand bits that multipliers take from the global buffer for one sample; see `products`.
 
     A gradient that has to be cut into slices is cut along its rows, its columns or both, as is cheapest, and each slice
     fetches its operands anew.
     """
     chip, layer = design.chip, placement.layer
     edge, groups, buffer = lane_edge(chip), layer.groups, chip.weight_gradient.operand_buffer
-    images = np.where(design.schedule.accumulate == "in_unit", design.images_at_once(placement), 1)[()]
     activations = design.input_values(placement) * chip.input_bits * images / groups
     errors = design.error_bits(placement) * images / groups
 
@@ -74,7 +94,7 @@ def operand_fetches(design: Design, placement: Placement) -> Real:
         again = np.ceil(down / (layer.channels / groups))  # slices of the same channels, at other kernel positions
         return down * across * fetched_bits(again * activations / down, errors / across, rows, columns, edge, buffer)
 
-    cuts = cut(design.gradient_slices(placement), activations, errors)
+    cuts = cut(slices, activations, errors)
     best = np.min(np.stack(np.broadcast_arrays(*(sliced(*one) for one in cuts))), axis=0)
     return groups * best[()] / images
 

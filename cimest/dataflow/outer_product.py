@@ -93,10 +93,9 @@ def operands(design: Design, placement: Placement) -> Iterator[Action]:
     activations = design.input_values(placement) * chip.input_bits
     errors = design.error_bits(placement)
     arriving = activations * group_columns(placement) * needing_tiles(placement) + errors * placement.tile_rows
-    spread = layer.positions * (
-        layer.fan_in * placement.column_blocks * chip.input_bits
-        + layer.fan_out * placement.row_blocks * chip.error_bits
-    )
+    along_rows = layer.fan_in * placement.column_blocks * chip.input_bits
+    along_columns = layer.fan_out * placement.row_blocks * chip.error_bits
+    spread = placement.copies * layer.positions * (along_rows + along_columns)
     yield from fetches(design, placement, activations + errors, PASS)
     yield from move(design, name, PASS, "global_buffer", "read", activations + errors)
     yield from move(design, name, PASS, "chip_interconnect", "transfer", arriving)

@@ -9,8 +9,9 @@ import numpy as np
 from cimest.actions import Action
 from cimest.activity import LayerActivity
 from cimest.dataflow.design import Design
+from cimest.dataflow.gradient import products
 from cimest.dataflow.matrix import move
-from cimest.dataflow.outer_product import operands, outer_products
+from cimest.dataflow.outer_product import outer_products
 from cimest.dataflow.update import rows_in_turn
 from cimest.mapping.arrays import waiting_lines_conduct
 from cimest.mapping.floorplan import Placement
@@ -141,14 +142,10 @@ def digital_products(
 ) -> Iterator[Action]:
     """Exact outer products by multipliers; the digital matrix passes them once for each write of the weights.
 
-    Products with a zero are skipped. Inputs and errors of the vectors between two writes wait in the global buffer.
+    Inputs and errors of the vectors between two writes wait in the global buffer.
     """
     layer, name = placement.layer, placement.layer.name
-    lanes = design.chip.weight_gradient.lanes
-    slots = layer.macs / lanes
-    executed = {"executed": (1 - activity.input_zeros) * (1 - activity.error_zeros)}
-    yield Action(name, PASS, "outer_product", "accumulate", slots, slots, executed, pipelined=True)
+    yield from products(design, placement, activity, PASS, rule.vectors / layer.positions)
     words = layer.positions * layer.weights / rule.vectors * rule.word / design.chip.bus_bits
     yield Action(name, PASS, "rule_memory", "read", words, words, pipelined=True, transfer=True)
     yield Action(name, PASS, "rule_memory", "write", words, words, pipelined=True, transfer=True)
-    yield from operands(design, placement)

@@ -73,7 +73,8 @@ def weight_update(design: Design, placement: Placement, activity: LayerActivity,
     conductance = design.conductance(activity.conductance)
     yield Action(name, PASS, "array", "write_row", rows, in_time, {**pulses, "mean_conductance": conductance})
     if chip.write.verify == "row":
-        yield from read_back(design, placement, rows + first, in_time + first_time)
+        # Cells of a pair are read one after the other.
+        yield from read_back(design, placement, per_weight * (rows + first), per_weight * (in_time + first_time))
     if chip.array.encoding == "differential_pair" and chip.array.pair_update == "one_sided":
         # Refreshes read both cells of every pair; their pulses are among those of the update.
         passes = 2 / chip.array.refresh_every

@@ -28,14 +28,17 @@ class Transfer(NamedTuple):
     bow: np.ndarray
     skew: np.ndarray
 
+    def error(self, u: np.ndarray) -> np.ndarray:
+        """By how much codes at these places of the full scale, -1 to 1, are off. [steps]"""
+        return self.offset + (self.bow + self.skew * PEAK * u) * (1 - u * u)
+
 
 def convert_by(sums: np.ndarray, adc: Quantiser, transfer: Transfer) -> tuple[np.ndarray, int]:
     """Codes, in single precision, and how many of them were clipped."""
     inverse, low, high = adc.scalars()
     scaled = sums.astype(np.float32) * inverse
     u = np.clip((scaled - (low + high) / 2) * (2 / (high - low)), np.float32(-1), np.float32(1))
-    inside = 1 - u * u
-    codes = np.floor(scaled + (transfer.offset + (transfer.bow + transfer.skew * PEAK * u) * inside) + np.float32(0.5))
+    codes = np.floor(scaled + transfer.error(u) + np.float32(0.5))
     clipped = np.clip(codes, low, high)
     return clipped, int(np.count_nonzero(codes != clipped))
 

@@ -9,7 +9,7 @@ import numpy as np
 from cimest.kernels import backend
 from cimest.kernels.laws import Writing
 from cimest.kernels.laws_compiled import cell_update
-from cimest.kernels.random import DEVICE
+from cimest.kernels.random import DEVICE, READING
 from cimest.kernels.types import Address, PulseCounts
 from hwlib.devices import Device
 from hwlib.devices.cell_law import cell_law
@@ -23,6 +23,9 @@ PROGRAMMED, EXPONENT = 6, 7
 """Numbers of a cell's normal draws after those of `make_cells`: its programming error and its drift exponent."""
 DRAWS = 8
 """Draws of a cell."""
+
+FIRST = 2**32 - 1
+"""Number of the first write among all of a cell's: the last one that a word holds, which no pulse has."""
 
 END = 1e-4
 """Distance from an end of the range, in half ranges, at which a cell counts as there: arrays that are pulsed as a whole
@@ -46,6 +49,11 @@ def device_states(device: Device) -> np.ndarray:
 def nearest(values: np.ndarray, states: np.ndarray) -> np.ndarray:
     """For each value, the state closest to it."""
     return states[np.searchsorted((states[1:] + states[:-1]) / 2, values)].astype(np.float32)
+
+
+def mean_conductance(weights: np.ndarray) -> float:
+    """Mean over cells, from 0 (smallest conductance of the typical cell) to 1 (largest)."""
+    return (1 + float(weights.mean(dtype=np.float64))) / 2
 
 
 class CellArray:
@@ -82,7 +90,7 @@ class CellArray:
         self.stuck = float(np.mean(~np.isnan(stuck)))
         self.weights = np.where(np.isnan(stuck), self.weights, stuck).astype(np.float32)
         self.written = np.zeros(shape, dtype=np.int32)
-        self.error = np.zeros(shape if device.write_noise else (1, 1), dtype=np.float32)
+        self.error = self._misread(FIRST - self.address.step) if device.write_noise else np.zeros((1, 1), np.float32)
         self.ages = device.drift is not None or (device.read_noise is not None and device.read_noise.spectrum == "1/f")
         self.age = np.zeros(shape if self.ages else (1, 1), dtype=np.float32)
         # An affine law, with ends, says all of a cell that reads as it was written: the quick kernel serves
@@ -100,6 +108,11 @@ class CellArray:
     def _uniform(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
         address = self.address._replace(step=self.address.step + number)
         return backend().uniform(address, DEVICE, shape).astype(np.float64)
+
+    def _misread(self, time: int) -> np.ndarray:
+        """What all cells, written at that time, read wrong by until they are written again."""
+        normal = backend().normal(self.address._replace(step=time), READING, self.weights.shape)
+        return np.float32(2 * self.device.write_noise) * normal
 
     def _programmed(self, weights: np.ndarray) -> np.ndarray:
         """Weights as the first writing leaves them, within the cell's range."""
@@ -142,15 +155,15 @@ class CellArray:
             self.age[self.written != before] = 0
         return counts
 
-    def reset(self, chosen: np.ndarray) -> PulseCounts:
-        """Take the chosen cells to the low end of their range with one pulse each."""
+    def reset(self, chosen: np.ndarray, time: int) -> PulseCounts:
+        """Take the chosen cells to the low end of their range with one pulse each; for `time` see `pulse`."""
         movable = chosen & (self.law.steps.s_down > 0) & (self.written < self.writing.endurance)
         self.weights = np.where(movable, self.law.low, self.weights).astype(np.float32)
         self.written += chosen
         if self.ages:
             self.age[chosen] = 0
         if self.device.write_noise:
-            self.error[chosen] = 0
+            self.error = np.where(movable, self._misread(time), self.error)
         count = int(np.count_nonzero(chosen))
         longest = np.maximum.reduceat(chosen, self.column_edges[:-1], axis=1).astype(np.int64)
         return PulseCounts(0, count, 0, count, np.zeros_like(longest), longest)
@@ -194,10 +207,14 @@ class CellArray:
         sigma = read_sigma(noise, conductance, conductance, device.conductance_max, time.astype(np.float64))
         return np.square(2 * sigma / (device.conductance_max - device.conductance_min))
 
-    def saturated(self, one_sided: bool) -> float:
-        """Share of cells at an end of their range; at the high one if one-sided, since half of a pair is empty then."""
-        low = False if one_sided else self.weights <= self.single.low + END
-        return float(np.mean(low | (self.weights >= self.single.high - END)))
+    def saturated(self, one_sided: bool, held: np.ndarray | None = None) -> float:
+        """Share of cells at an end of their range; at the high one if one-sided, since half of a pair is empty then.
+
+        `held` is what the cells hold where other arrays add to it, so that `weights` is the sum.
+        """
+        weights = self.weights if held is None else held
+        low = False if one_sided else weights <= self.single.low + END
+        return float(np.mean(low | (weights >= self.single.high - END)))
 
     @property
     def worn(self) -> float:

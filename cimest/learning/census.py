@@ -61,10 +61,11 @@ class Census:
         self.sums = np.zeros((len(matrices), len(MEANS)))
         self.operand_batches = self.update_batches = 0
 
-    def add_operands(self, errors: list[Errors]) -> None:
-        """Count the inputs that the matrices hold and the errors of the same batch."""
+    def add_operands(self, errors: list[Errors], arrays: list[Arrays]) -> None:
+        """Count the inputs that the matrices hold and the errors of the same batch; for `arrays` see `Ledger`."""
         self.operand_batches += 1
-        for row, matrix, delta in zip(self.sums, self.matrices, errors, strict=True):
+        held: list[Any] = [*arrays] or [matrix.tile for matrix in self.matrices]
+        for row, matrix, delta, cells in zip(self.sums, self.matrices, errors, held, strict=True):
             forward, backward = matrix.tile.operands["forward"], matrix.tile.operands["backward"]
             inputs, outputs = zip(*matrix.tile.groups(), strict=True)
             row[:OPERANDS] += (
@@ -72,7 +73,7 @@ class Census:
                 driven(delta.codes, backward),
                 1 - np.count_nonzero(matrix.x) / matrix.x.size,
                 1 - np.count_nonzero(delta.codes) / delta.codes.size,
-                matrix.tile.conductance,
+                cells.conductance,
                 power(matrix.x, forward, matrix.tile, inputs),
                 power(delta.codes, backward, matrix.tile, outputs),
             )

@@ -97,7 +97,8 @@ def extract(trainer: Trainer, readings: int, words: tuple[int, ...], device: Dev
     Raises
     ------
     ValueError
-        If there are fewer batches than readings, or weights are pairs of cells.
+        If there are fewer batches than readings, weights are pairs of cells, or converters have errors that only
+        reads of whole vectors know.
     """
     matrices = trainer.model.matrices
     batches = (trainer.experiment.training.epochs - len(trainer.history)) * trainer.batches
@@ -107,6 +108,9 @@ def extract(trainer: Trainer, readings: int, words: tuple[int, ...], device: Dev
         raise ValueError(
             "chip.array.encoding: weights are averaged cell by cell, for which only reference_column will do"
         )
+    for error in ("offset", "inl"):
+        if getattr(trainer.experiment.chip.adc, error):
+            raise ValueError(f"chip.adc.{error}: is not simulated where single rows are read, for which it must be 0")
     periphery, seed = one_row(trainer.experiment.chip), trainer.experiment.seed
     averages = [Average.of(matrix.tile.shape) for matrix in matrices]
     first = len(trainer.history)
@@ -131,7 +135,7 @@ def extract(trainer: Trainer, readings: int, words: tuple[int, ...], device: Dev
 
     def written(weights: list[np.ndarray]) -> list[np.ndarray]:
         return [
-            CellArray(device, np.clip(values, -1, 1), seed + 1, number, 0, matrix.tile.all_column_edges).weights
+            CellArray(device, np.clip(values, -1, 1), seed + 1, number, 0, matrix.tile.all_column_edges).visible
             for number, (matrix, values) in enumerate(zip(matrices, weights, strict=True))
         ]
 

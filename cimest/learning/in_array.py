@@ -10,6 +10,7 @@ from cimest.config.chip import Chip
 from cimest.kernels import in_memory_types as types
 from cimest.kernels.types import PulseCounts
 from cimest.learning import converter
+from cimest.learning.cells import mean_conductance
 from cimest.learning.in_memory import InMemoryUpdate
 from cimest.rules.in_memory import InMemory
 from cimest.rules.rule import State
@@ -49,6 +50,11 @@ def _read_noise(device: Device) -> float:
         return 0.0
     middle = np.array((low + high) / 2)
     return float(2 * read_sigma(noise, middle, middle, high, np.array(noise.read_time)) / (high - low))
+
+
+def variance_beside(rule: InMemory, device: Device) -> float:
+    """Variance of a weight from read to read by arrays whose currents join those of its own, and their references."""
+    return 2 * _read_noise(device) ** 2 * float(np.square(rule.shares[1:]).sum())
 
 
 class Begun(NamedTuple):
@@ -174,6 +180,11 @@ class Arrays(NamedTuple):
             "transfer_slots": float(counts[types.SLOTS_SLOW] / max(written, 1)),
             "transfer_rows": float(written / max(offered, 1)),
         }  # fmt: skip
+
+    @property
+    def conductance(self) -> float:
+        """Mean of the cells that hold the weights, without what other arrays add to them; see `mean_conductance`."""
+        return float(np.clip(mean_conductance(self.state["slow"]), 0, 1))
 
     @property
     def most_pulsed(self) -> int:

@@ -83,14 +83,16 @@ class Ledger:
             sums, tile = dict(zip(ENTRIES, row.tolist(), strict=True)), matrix.tile
             worn, most = float(np.mean([cells.worn for cells in tile.cells])), int(tile.written.max())
             halves = self._half_selected(matrix, sums["selected"])
+            held = None
             if arrays:
                 worn, most, halves = arrays[number].worn, arrays[number].most_pulsed, arrays[number].half_selected
+                held = arrays[number].state["slow"]
             found[matrix.layer.name] = {
                 "pulses_up": sums["pulses_up"],
                 "pulses_down": sums["pulses_down"],
                 "half_selected": halves if tile.chip.array.cell == "crossbar" else 0.0,
                 "refreshed": tile.refreshed,
-                "saturated_cells": float(np.mean([cells.saturated(tile.one_sided) for cells in tile.cells])),
+                "saturated_cells": float(np.mean([cells.saturated(tile.one_sided, held) for cells in tile.cells])),
                 "stuck_cells": float(np.mean([cells.stuck for cells in tile.cells])),
                 "worn_cells": worn,
                 "most_pulsed": most,

@@ -45,7 +45,8 @@ class Centring:
     offset : array, shape (channels,), or None
         Where the centre of each channel is put, none: at zero.
     free : bool
-        Whether what is behind does not mind the output's size.
+        Whether what is behind follows the output's size. At the end of it lies the loss, which does not: it sees a new
+        shift of a layer before as larger or smaller outputs.
     centred, errors_too : bool
         Whether means are subtracted from outputs, and from errors.
     mean, mean_error : array, shape (channels,)

@@ -35,6 +35,8 @@ class Readout:
         See `wires.losses`; None until they are needed.
     noise : array, shape (fan-in, fan-out), or None
         Variance of the weights from read to read; None until it is needed.
+    beside : float
+        Of which so much is that of other arrays, whose currents join those of the weights.
     """
 
     def __init__(self, tile: AnalogTile):
@@ -42,6 +44,7 @@ class Readout:
         self.held: np.ndarray | None = None
         self.losses: np.ndarray | None = None
         self.noise: np.ndarray | None = None
+        self.beside = 0.0
         self.segment = wires.segment_resistance(self.chip)
         self.adcs = {"forward": self.chip.adc, "backward": self.chip.backward_adc}
         self.curves = {
@@ -82,7 +85,7 @@ class Readout:
             return None
         if self.noise is None:
             each: list[Any] = [cells.read_variance() for cells in self.tile.cells]
-            self.noise = np.sum(each, axis=0) / len(each) ** 2
+            self.noise = np.sum(each, axis=0) / len(each) ** 2 + self.beside
         return self.noise * np.square(self._lost()) if self.segment else self.noise
 
     def forward(self, x: np.ndarray) -> np.ndarray:

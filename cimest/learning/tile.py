@@ -13,7 +13,7 @@ from cimest.kernels import backend
 from cimest.kernels.random import CONVERSION, START
 from cimest.kernels.types import Address, PulseCounts, Quantiser
 from cimest.learning import writing
-from cimest.learning.cells import CellArray
+from cimest.learning.cells import CellArray, mean_conductance
 from cimest.learning.codes import Errors
 from cimest.learning.gradient_unit import GradientUnit
 from cimest.learning.in_array import InArray
@@ -161,7 +161,7 @@ class AnalogTile:
     @property
     def conductance(self) -> float:
         """Mean over all cells, from 0 (smallest conductance of the typical cell) to 1 (largest)."""
-        mean = np.mean([(1 + float(cells.visible.mean(dtype=np.float64))) / 2 for cells in self.cells])
+        mean = np.mean([mean_conductance(cells.visible) for cells in self.cells])
         return float(np.clip(mean, 0, 1))
 
     def groups(self) -> list[tuple[Any, slice]]:

@@ -16,7 +16,7 @@ from cimest.datasets import Data
 from cimest.kernels.memory import keep_freed
 from cimest.learning import checkpoint
 from cimest.learning.census import Census
-from cimest.learning.in_array import Arrays
+from cimest.learning.in_array import Arrays, variance_beside
 from cimest.learning.in_memory import in_array
 from cimest.learning.ledger import ENTRIES, VERBS, Ledger, taken
 from cimest.learning.model import Model
@@ -133,6 +133,9 @@ class Trainer:
         if experiment.chip.weight_gradient.unit == "in_array":
             self.rule = in_array(self.rule, experiment.chip.weight_gradient.train_length)
         self.model = Model(experiment, network, stacked_gradient, stored_once, data.train_labels)
+        for matrix in self.model.matrices:
+            if isinstance(self.rule, InMemory):
+                matrix.tile.readout.beside = variance_beside(self.rule, experiment.chip.device)
         self.states = [self.rule.init(matrix.tile.shape) for matrix in self.model.matrices]
         self.census, self.ledger = Census(self.model.matrices), Ledger(self.model.matrices)
         self.history: list[Epoch] = []
@@ -269,13 +272,14 @@ class Trainer:
         samples, labels = self.data.train_images[chosen], self.data.train_labels[chosen]
         done = self.model.train(samples, labels, self.rule, self.states, float(self.learning_rate(step)))
         if calibrating and alone:
-            self.census.add_operands(done.errors)
+            self.census.add_operands(done.errors, self.arrays())
         return done.loss, done.accuracy
 
     def _calibrate(self, chosen: np.ndarray) -> None:
         """Set ranges and shifts, and count operands, with samples that pass forward and backward and teach nothing."""
         self.ledger.add_conversions()
-        self.census.add_operands(self.model.calibrate(self.data.train_images[chosen], self.data.train_labels[chosen]))
+        errors = self.model.calibrate(self.data.train_images[chosen], self.data.train_labels[chosen])
+        self.census.add_operands(errors, self.arrays())
         for matrix in self.model.matrices:
             taken(matrix)
 

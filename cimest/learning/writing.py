@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cimest.kernels import backend
+from cimest.kernels.converters import Transfer
 from cimest.kernels.random import ROUNDING
 from cimest.kernels.types import PulseCounts
 from hwlib.devices import Device
@@ -94,12 +95,32 @@ def refresh(tile: AnalogTile) -> PulseCounts:
     read = [(1 + now) / 2 for now in _read(tile)]
     chosen = (np.maximum(*read) > FULL) & (np.minimum(*read) > EMPTY)
     tile.refreshed += int(np.count_nonzero(chosen))
-    update = tile.cells[0].reset(chosen).beside(tile.cells[1].reset(chosen))
+    first, second = (cells.reset(chosen, tile.time + number) for number, cells in enumerate(tile.cells))
+    tile.time += len(tile.cells)
+    update = first.beside(second)
     difference = np.where(chosen, read[0] - read[1], 0) * tile.chip.device.states
     return update + tile.fire([np.maximum(difference, 0), np.maximum(-difference, 0)], "nearest")
 
 
 def _read(tile: AnalogTile) -> list[np.ndarray]:
-    """Each cell as the forward converter reads it when its row is on alone: its range is that of a typical cell."""
-    levels = 2**tile.chip.adc.bits - 1
-    return [2 * np.rint(np.clip((1 + cells.visible) / 2, 0, 1) * levels) / levels - 1 for cells in tile.cells]
+    """Each cell as the forward converter reads it when its row is on alone: its range is that of a typical cell.
+
+    Cells of a pair come to the same converter, one after the other.
+    """
+    adc, curves = tile.chip.adc, tile.readout.curves["forward"]
+    levels, read = 2**adc.bits - 1, []
+    blocks = np.repeat(np.arange(len(tile.row_edges) - 1), np.diff(tile.row_edges))
+    for cells in tile.cells:
+        value, variance = cells.visible, cells.read_variance()
+        if variance is not None:
+            value = value + np.sqrt(variance) * tile.draw(tile.shape)
+        if adc.kind != "ideal":
+            u = np.clip(value, -1, 1)
+            code = (1 + u) / 2 * levels
+            if curves is not None:
+                code = code + Transfer(*(entry[blocks] for entry in curves)).error(u)
+            if adc.noise:
+                code = code + adc.noise * tile.draw(tile.shape)
+            value = 2 * np.clip(np.rint(code), 0, levels) / levels - 1
+        read.append(np.clip(value, -1, 1))
+    return read

@@ -193,6 +193,21 @@ def in_array_parts(chip: Chip, plan: FloorPlan, tech: Technology) -> dict[str, P
     }
 
 
+def multiplier_parts(chip: Chip, tech: Technology, products: Real) -> dict[str, Part]:
+    """Multipliers whose lanes sum so many products, the buffer that their operands stream from, and the way there."""
+    unit = chip.weight_gradient
+    sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(products))
+    lanes = {
+        "outer_product": Part(OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes), 1, "macro")
+    }
+    operands = SramBuffer(size=unit.operand_buffer, word=operand_word(chip))
+    return {
+        "operand_interconnect": across(lanes, chip, tech),
+        **lanes,
+        "operand_buffer": Part(operands, 1, "chip"),
+    }
+
+
 def gradient_parts(
     network: Network, chip: Chip, plan: FloorPlan, tech: Technology, products: Real | None
 ) -> dict[str, Part]:
@@ -202,21 +217,16 @@ def gradient_parts(
         return {}
     if unit.unit == "digital":
         products = max(layer.positions for layer in network.matrices) if products is None else products
-        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(products))
-        multipliers = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, unit.lanes)
-        operands = SramBuffer(size=unit.operand_buffer, word=operand_word(chip))
-        multiplying = {"outer_product": Part(multipliers, 1, "macro")}
-        around = {"operand_buffer": Part(operands, 1, "chip")}
+        multiplying = multiplier_parts(chip, tech, products)
+        across_it = multiplying["operand_interconnect"]
     else:
-        multiplying = sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
-        around = {}
+        arrays = sram_unit("gradient", chip, tech, gradient_arrays(network, chip), chip.error_bits - 1)
+        across_it = across(arrays, chip, tech)
+        multiplying = {"operand_interconnect": across_it, **arrays}
     return {
         "gradient_buffer": Part(SramBuffer(size=unit.buffer, word=chip.bus_bits), 1, "chip"),
-        # Operands go to, and sums come from and go to, all places of the unit.
-        "operand_interconnect": across(multiplying, chip, tech),
-        "gradient_interconnect": across(multiplying, chip, tech),
+        "gradient_interconnect": across_it,  # sums, as operands, reach all places of the unit
         **multiplying,
-        **around,
     }
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from cimest.config.chip import Chip
-from cimest.mapping.part import Part
+from cimest.mapping.part import Part, technology
+from cimest.mapping.parts import multiplier_parts
 from cimest.network import Network
 from cimest.rules.in_memory import BUFFER_BITS, Bits, InMemory
 from cimest.rules.plan import Plan
 from cimest.rules.registry import RULES
 from hwlib.component import Real
-from hwlib.components.outer_product import OuterProductUnit
 from hwlib.devices import Device
 
 PULSES = 31
@@ -67,9 +66,7 @@ class MixedPrecision(InMemory):
 
     def parts(self, network: Network, chip: Chip) -> dict[str, Part]:
         """The digital matrix, and multipliers whose sums hold all products between two writes."""
-        sum_bits = chip.input_bits + chip.error_bits - 1 + np.ceil(np.log2(self.vectors))
-        unit = OuterProductUnit(chip.input_bits, chip.error_bits, sum_bits, chip.weight_gradient.lanes)
-        return super().parts(network, chip) | {"outer_product": Part(unit, 1, "macro")}
+        return super().parts(network, chip) | multiplier_parts(chip, technology(chip), self.vectors)
 
     def gain(self, shape: tuple[int, int], device: Device, learning_rate: Real) -> Real:
         """See `InMemory.gain`."""

@@ -152,6 +152,8 @@ def test_a_cell_that_has_had_its_endurance_gets_pulses_and_stays(law):
         (f"chip.device={{base: rram, drift: {DRIFT}}}", "device.drift.*must be null"),
         (f"chip.device={{base: rram, read_noise: {NOISE}}}", "must be white"),
         ("training.clip=3", "clip.*must be null"),
+        ("chip.adc.offset=0.5", "adc.offset.*must be 0"),
+        ("chip.adc.inl=0.5", "adc.inl.*must be 0"),
     ],
 )
 def test_what_the_arrays_do_not_model_is_refused(change, reason):
@@ -159,6 +161,34 @@ def test_what_the_arrays_do_not_model_is_refused(change, reason):
     load(LENET, [*base, "chip.device=rram"])
     with pytest.raises(ConfigError, match=reason):
         load(LENET, [*base, change])
+
+
+@pytest.mark.parametrize("name", ["residual_v2", "multi_tile"])
+def test_cells_of_the_weights_are_told_from_arrays_that_add_to_them(name):
+    """What is at an end, and conducts, is the slow array; the sum goes beyond the range of its cells."""
+    made = {"device": {"states": 20, "cycle_to_cycle": {"sigma": 0.01}}, "epochs": 2, "rate": 0.3, "batch": 4}
+    rule_ = {"name": name, "gamma": 0.9}
+    runner = trainer(**made, chip={"weight_gradient": {"unit": "in_array"}}, rule=rule_, stacked=False)
+    runner.run()
+    for arrays, entry, matrix in zip(runner.arrays(), runner.entries().values(), runner.model.matrices, strict=True):
+        slow, law = arrays.state["slow"], matrix.tile.cells[0].single
+        ends = (slow <= law.low + 1e-4) | (slow >= law.high - 1e-4)
+        assert entry["saturated_cells"] == np.mean(ends)
+        assert arrays.conductance == pytest.approx((1 + slow.mean()) / 2, abs=1e-6)
+        assert not np.array_equal(slow, matrix.tile.weights)
+
+
+def test_read_noise_of_arrays_that_add_to_the_weights_is_theirs_and_their_references():
+    """At the middle conductance G of cells that range from near 0 to 2 G: σ of a weight is 2 · 0.05 G / 2 G."""
+    noise = {"coefficient": {"form": "polynomial", "coefficients": [0.05]}, "read_time": 1e-6, "spectrum": "white"}
+    chip, variances = {"weight_gradient": {"unit": "in_array"}}, {}
+    for name, options in (("tiki_taka_v2", {}), ("residual_v2", {"gamma": 0.5})):
+        runner = trainer(device={"read_noise": noise}, chip=chip, rule={"name": name, **options}, stacked=False)
+        variances[name] = runner.model.matrices[0].tile.readout.variance()
+    device_ = runner.experiment.chip.device
+    low, high = device_.conductance_min, device_.conductance_max
+    one = (2 * 0.05 * (low + high) / 2 / (high - low)) ** 2
+    np.testing.assert_allclose(variances["residual_v2"] - variances["tiki_taka_v2"], 2 * 0.25 * one, rtol=1e-4)
 
 
 def test_a_finished_run_taken_up_again_knows_what_its_arrays_did():

@@ -114,6 +114,34 @@ def test_mixed_precision_has_what_fires_up_to_31_pulses_and_no_trains():
     assert bits[1] - bits[0] == pytest.approx(784 * 64 * 6 / 100)
 
 
+def test_operands_of_mixed_precision_stream_past_its_lanes_by_hand():
+    """784 x 64 gradients in blocks of 32 x 32: 25 · 2 turns of the lanes for a vector, each with its operands.
+
+    The 100 vectors between two writes, of 8 bits, are 627 200 bits on one side and 51 200 on the other; blocks of one
+    stay in the half of the buffer, of 2^18 bits, so that each operand comes once. An error comes with the bit that says
+    whether the rectifier passes it.
+    """
+    exp = in_arrays("mixed_precision", chip={"weight_gradient": {"unit": "in_array", "operand_buffer": 2**18}})
+    priced = price_experiment(exp)
+    assert count(priced, "outer_product", "accumulate") == count(priced, "operand_buffer", "read") == 25 * 2
+    assert count(priced, "operand_buffer", "write") * 32 * 16 == pytest.approx(784 * 8 + 64 * (8 + 1))
+    assert count(priced, "tile_buffer", "write", pass_="weight_update") == 0  # nothing is pulsed in the arrays
+
+
+def test_copies_of_a_layer_get_the_operands_that_are_pulsed_in_them():
+    exp = in_arrays(
+        "sgd", chip={"duplication": "fill_tile", "tile": {"pes": 16}, "array": {"rows": 128, "columns": 128}}
+    )
+    alone = price_experiment(in_arrays("sgd", chip={"tile": {"pes": 16}}))
+    copied = price_experiment(exp)
+    times = {
+        part: count(copied, part, action, "fc2", "weight_update") / count(alone, part, action, "fc2", "weight_update")
+        for part, action in (("row_trains", "load"), ("tile_interconnect", "transfer"))
+    }
+    assert times["row_trains"] > 1
+    assert times["tile_interconnect"] == pytest.approx(times["row_trains"])
+
+
 def test_measured_rows_are_those_that_are_priced():
     exp = in_arrays("tiki_taka_v2")
     for rows in (0.1, 0.4):

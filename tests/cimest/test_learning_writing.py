@@ -7,7 +7,7 @@ from cimest.config.chip import Chip
 from cimest.kernels import laws
 from cimest.learning.cells import CellArray
 from cimest.learning.tile import AnalogTile
-from cimest.learning.writing import ROUNDS_MAX
+from cimest.learning.writing import ROUNDS_MAX, _read
 from cimest.network import linear
 from hwlib.devices import load_device
 from tests.cimest.learning_cases import bars, trainer
@@ -87,6 +87,36 @@ def test_noisy_writes_are_corrected_to_half_a_step():
             assert 1 < writer.row_writes / writer.rows_written <= ROUNDS_MAX
     assert np.mean(off["none"] > 0.6) > 0.5
     assert np.mean(off["row"] > 0.6) < 0.2  # a row of ten noisy cells is given up after eight rounds
+
+
+def test_read_backs_go_through_the_forward_converter():
+    """Ideal: as they are. 3 bits: to half of a seventh of the range. Noise and offset: their deviation in steps."""
+    step = 2 / 7
+    steps = {}
+    for name, adc in {
+        "ideal": {"kind": "ideal", "bits": 3},
+        "plain": {"kind": "sar", "bits": 3},
+        "offset": {"kind": "sar", "bits": 3, "offset": 1.0},
+        "noise": {"kind": "sar", "bits": 3, "noise": 1.0},
+    }.items():
+        chip = Chip(device=load_device("rram", STRAIGHT), adc=adc, array={"rows": 16, "columns": 10})
+        reader = AnalogTile(linear("fc", 40, 25), chip, 3, 0, 0.5, True, 16)
+        (once,), (twice,) = _read(reader), _read(reader)
+        steps[name] = (once - reader.weights) / step
+        assert np.array_equal(once, twice) == (name != "noise")
+    assert not steps["ideal"].any()
+    assert 0.4 < np.abs(steps["plain"]).max() <= 0.5 + 1e-5
+    # Roundings add 1/12 to a variance of one; 1 000 reads, or the offsets of 75 converters, to four standard errors
+    assert np.var(steps["noise"]) == pytest.approx(13 / 12, rel=0.2)
+    assert np.var(steps["offset"]) == pytest.approx(13 / 12, rel=0.66)
+
+
+def test_read_noise_of_cells_is_in_read_backs():
+    reader = tile(read_noise={"coefficient": {"form": "polynomial", "coefficients": [0.05]}, "read_time": "1 us",
+                              "spectrum": "white"})  # fmt: skip
+    (once,) = _read(reader)
+    expected = np.sqrt(np.mean(reader.cells[0].read_variance()))
+    assert np.std(once - reader.weights) == pytest.approx(expected, rel=0.09)  # 1 000 cells: four standard errors
 
 
 def test_rows_of_stuck_cells_are_given_up():

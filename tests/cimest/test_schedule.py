@@ -16,7 +16,7 @@ from cimest.dataflow.neurosim import vectors
 from cimest.estimate import energies, metrics
 from cimest.mapping import place
 from cimest.network import Conv, Network, linear
-from cimest.pricing import digital_reference, price_experiment
+from cimest.pricing import build_rule, digital_reference, price_experiment
 from cimest.rules import RULES
 from cimest.run import build_trainer
 from tests.cimest.designs import experiment, vgg8
@@ -24,6 +24,7 @@ from tests.cimest.test_dataflow import TINY, actions_of, total
 from tests.cimest.test_run import LENET
 
 BATCH = 10
+PAIR = {"encoding": "differential_pair", "pair_update": "push_pull"}
 
 
 def tiny(unit="digital", dataflow=None, chip=None, **weight_gradient):
@@ -148,6 +149,8 @@ def test_verify_reads_each_row_before_it_is_written_and_after_each_write():
     # 18 rows of 3 columns, 24 rows of 2.5 columns on average
     read = total(verified, "adc", "convert", pass_="weight_update")
     assert read == pytest.approx(4 * (18 * 3 + 24 * 2.5) / BATCH)  # before the first write, and after each of three
+    pairs = {"write": {"verify": "row", "rounds": 3.0}, "array": {"rows": 8, "columns": 4} | PAIR}
+    assert total(counts(tiny(chip=pairs)), "adc", "convert", pass_="weight_update") == pytest.approx(2 * read)
 
 
 def test_pipelining_by_hand():
@@ -300,6 +303,19 @@ def test_the_digital_reference_skips_no_pass():
     found = digital_reference(exp, price_experiment(exp))
     assert set(found["energy_per_sample_by_pass_j"]) == {"forward", "backward", "weight_gradient", "weight_update"}
     assert sum(found["energy_per_sample_by_pass_j"].values()) == pytest.approx(found["energy_per_sample_j"], rel=1e-12)
+
+
+def test_the_digital_reference_trains_what_layers_without_weights_learn():
+    """Gains and offsets of batch normalisation, on the analog chip and beside it."""
+    exp = experiment("resnet18", "cifar10")
+    priced = price_experiment(exp)
+    _, reference = accelerator(priced.design, build_rule(exp), priced.activity)
+    for part, action, pass_ in (
+        ("vector_unit", "multiply_accumulate", "weight_update"),
+        ("vector_unit", "multiply_accumulate", "backward"),
+        ("root_table", "look_up", "forward"),
+    ):
+        assert total(reference, part, action, pass_=pass_) == total(priced.actions, part, action, pass_=pass_) > 0
 
 
 def test_groups_have_arrays_and_products_of_their_own():
