@@ -37,9 +37,8 @@ def warnings(experiment: Experiment, priced: Priced) -> list[str]:
     if experiment.training.weight_noise or experiment.training.clip is not None:
         found.append("training.weight_noise and training.clip: generators of noise and reads of weights are not priced")
     if priced.activity.origin == "default":
-        found.append(
-            "activity is assumed, not measured: `cimest run` measures it, `--activity FILE` takes it from a run"
-        )
+        measured = "" if experiment.training.kind == "none" else "`cimest run` measures it, "
+        found.append(f"activity is assumed, not measured: {measured}`--activity FILE` takes it from a run")
     elif priced.activity.recorded:
         found.append(f"activity was not measured on this design, but recorded: {priced.activity.origin}")
     if experiment.chip.attention.kind == "rewritable" and priced.network.attentions:

@@ -47,6 +47,8 @@ class Epoch:
     ----------
     epoch : int
         From 1.
+    learning_rate : float
+        Of the last update.
     loss, train_accuracy : float
         Means over the training batches, with the weights as they were at each. The loss of a softmax is in nats: over
         ln 2 it is the bits per character of a model of characters.
@@ -61,6 +63,7 @@ class Epoch:
     """
 
     epoch: int
+    learning_rate: float
     loss: float
     train_accuracy: float
     test_loss: float
@@ -310,6 +313,7 @@ class Trainer:
         test_loss, test_accuracy = self.test(self.data.test_images, self.data.test_labels)
         return Epoch(
             epoch=number + 1,
+            learning_rate=float(self.learning_rate((number + 1) * self.batches - 1)),
             loss=loss / self.batches,
             train_accuracy=accuracy / self.batches,
             test_loss=test_loss,

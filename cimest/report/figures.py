@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cimest.report.groups import GROUPS, group_of, grouped, label
-from cimest.report.headline import number, share
+from cimest.report.headline import number, sample_of, share
 from hwlib.units import PREFIXES, pretty
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def figures(result: dict[str, Any], dataset: Dataset) -> dict[str, Figure]:
     """
     happening = [bool(np.any(dataset[["energy", "leakage_energy", "latency"]].sel({"pass": name}).to_array()))
                  for name in dataset["pass"].to_numpy()]  # fmt: skip
-    dataset = dataset.sel({"pass": dataset["pass"].to_numpy()[happening]})
+    dataset, sample = dataset.sel({"pass": dataset["pass"].to_numpy()[happening]}), sample_of(result)
     with style():
         drawn = {
-            "energy_by_pass": energy_by_pass(dataset),
-            "energy_by_layer": energy_by_layer(dataset),
-            "time_by_pass": time_by_pass(dataset),
-            "schedule": schedule(dataset),
+            "energy_by_pass": energy_by_pass(dataset, sample),
+            "energy_by_layer": energy_by_layer(dataset, sample),
+            "time_by_pass": time_by_pass(dataset, sample),
+            "schedule": schedule(dataset, sample),
             "area": area(dataset),
         }
         if result["history"]:
@@ -145,7 +145,7 @@ def scaled(largest: float, unit: str) -> tuple[float, str]:
     return 10.0**-exponent, PREFIXES[exponent] + unit
 
 
-def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, quantity: str) -> None:
+def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, what: str) -> None:
     """Horizontal bars, one for each name, stacked by group, with their totals at the end.
 
     Parameters
@@ -173,7 +173,7 @@ def _stack(axes: Axes, names: list[str], sums: np.ndarray, unit: str, quantity: 
     axes.set_ylim(len(names) - 0.5, -0.5)  # the first at the top
     axes.set_xlim(0, totals.max() * factor * 1.32 or 1)  # room for the totals
     axes.grid(axis="x")
-    axes.set_xlabel(f"{quantity} per training sample ({shown})")
+    axes.set_xlabel(f"{what} ({shown})")
 
 
 def _legend(figure: Figure, columns: int) -> None:
@@ -186,43 +186,43 @@ def _legend(figure: Figure, columns: int) -> None:
     figure.legend([entries[name] for name in names], names, loc="outside lower center", ncols=min(columns, len(names)))
 
 
-def energy_by_pass(dataset: Dataset) -> Figure:
-    """Energy of each pass by component: the chip alone, and with its DRAM."""
+def energy_by_pass(dataset: Dataset, sample: str) -> Figure:
+    """Energy of each pass by component: the chip alone, and with its DRAM; `sample` is what it is of."""
     names = [label(name) for name in dataset["pass"].to_numpy()]
     system = grouped(dataset, "energy", "pass")
     chip = np.where([group.name == "DRAM" for group in GROUPS], 0.0, system)
     figure, (left, right) = _blank(DOUBLE, 62 * MM, 2, sharey=True)
-    _stack(left, names, chip, "J", "Energy")
-    _stack(right, names, system, "J", "Energy")
+    _stack(left, names, chip, "J", f"Energy per {sample}")
+    _stack(right, names, system, "J", f"Energy per {sample}")
     left.set_title(f"Chip: {pretty(float(chip.sum()), 'J')}")
     right.set_title(f"System, with DRAM: {pretty(float(system.sum()), 'J')}")
     _legend(figure, 5)
     return figure
 
 
-def energy_by_layer(dataset: Dataset) -> Figure:
+def energy_by_layer(dataset: Dataset, sample: str) -> Figure:
     """Energy of each layer by component, with DRAM."""
     names = [str(name) for name in dataset["layer"].to_numpy()]
     figure, (axes,) = _blank(DOUBLE, min(230.0, 32 + 5.5 * len(names)) * MM)
     energy = grouped(dataset, "energy", "layer")
-    _stack(axes, names, energy, "J", "Energy")
+    _stack(axes, names, energy, "J", f"Energy per {sample}")
     axes.set_title(f"System, with DRAM: {pretty(float(energy.sum()), 'J')}")
     _legend(figure, 5)
     return figure
 
 
-def time_by_pass(dataset: Dataset) -> Figure:
+def time_by_pass(dataset: Dataset, sample: str) -> Figure:
     """Exposed time of each pass by component."""
     names = [label(name) for name in dataset["pass"].to_numpy()]
     figure, (axes,) = _blank(SINGLE, 72 * MM)
     time = grouped(dataset, "latency", "pass")
-    _stack(axes, names, time, "s", "Exposed time")
+    _stack(axes, names, time, "s", f"Exposed time per {sample}")
     axes.set_title(f"Latency: {pretty(float(time.sum()), 's')}")
     _legend(figure, 2)
     return figure
 
 
-def schedule(dataset: Dataset) -> Figure:
+def schedule(dataset: Dataset, sample: str) -> Figure:
     """The training step in time: every layer's passes one after the other, by the component that takes the time.
 
     Layers follow each other forward, then backward, then their weight gradients, then the update; a batch's work is
@@ -262,7 +262,7 @@ def schedule(dataset: Dataset) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.5, -2.2 if "slowest" in dataset.attrs else -1.3)
     axes.set_xlim(0, now * factor or 1)
-    axes.set_xlabel(f"Time within a training sample ({shown})")
+    axes.set_xlabel(f"Time within one {sample} ({shown})")
     _legend(figure, 5)
     return figure
 
@@ -317,6 +317,7 @@ def training(history: list[dict[str, Any]]) -> Figure:
                 fontsize=6,
                 color=TESTED,
                 linespacing=1.1,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
             )
     left.set_xlim(0, energy[-1] * factor * 1.08 or 1)
     left.margins(y=0.25)

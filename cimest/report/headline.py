@@ -12,7 +12,7 @@ from hwlib.units import pretty
 
 BOUNDARY_NOTES = {
     "macro": "arrays, converters and accumulators, while they multiply and accumulate",
-    "chip": "with buffers, interconnect, digital units, update circuits and all leakage",
+    "chip": "with buffers, interconnect, digital units{updates} and all leakage",
     "system": "with the DRAM",
 }
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -64,6 +64,11 @@ def duration(seconds: float) -> str:
     return pretty(seconds, "s")
 
 
+def sample_of(result: dict[str, Any]) -> str:
+    """What energy and time are of."""
+    return "inference" if result["experiment"]["training"]["kind"] == "none" else "training sample"
+
+
 def accuracy(result: dict[str, Any]) -> Merit:
     """Test accuracy, or why there is none."""
     reached = result["accuracy"]
@@ -85,11 +90,12 @@ def between(ends: dict[str, float], unit: str) -> str:
 def efficiency(result: dict[str, Any]) -> list[Merit]:
     """Energy efficiency at the three boundaries."""
     ranges = result["metrics"]["range"]["efficiency_tops_per_w"]
+    updates = ", update circuits" if sample_of(result) == "training sample" else ""
     return [
         Merit(
             f"Efficiency, {name}",
             f"{number(value)} TOPS/W",
-            f"{between(ranges[name], 'TOPS/W')}; {BOUNDARY_NOTES[name]}",
+            f"{between(ranges[name], 'TOPS/W')}; {BOUNDARY_NOTES[name].format(updates=updates)}",
         )
         for name, value in result["metrics"]["efficiency_tops_per_w"].items()
     ]

@@ -10,7 +10,18 @@ from markupsafe import Markup
 
 from cimest.config.document import Entry, read_text, write_text
 from cimest.report.groups import label
-from cimest.report.headline import accuracy, cost, count, duration, efficiency, lifetime, number, share, title
+from cimest.report.headline import (
+    accuracy,
+    cost,
+    count,
+    duration,
+    efficiency,
+    lifetime,
+    number,
+    sample_of,
+    share,
+    title,
+)
 from cimest.report.tables import passes_of, total_energy
 from cimest.report.templating import template
 from hwlib.provenance import source
@@ -20,11 +31,12 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 CAPTIONS = {
-    "training": "Accuracy over the energy that it took, at the boundary of the system, and training loss.",
-    "energy_by_pass": "Energy of one training sample by pass and component; the percentages are of all passes.",
-    "energy_by_layer": "Energy of one training sample by layer and component, all passes, with DRAM.",
-    "schedule": "The training step in time: layer after layer, pass after pass, by the component that takes the time.",
-    "time_by_pass": "Exposed time of one training sample; what hides behind something else does not show.",
+    "training": "Accuracy over the energy that it took, at the boundary of the system, an epoch taking the mean energy "
+    "of all; and training loss.",
+    "energy_by_pass": "Energy of one {sample} by pass and component; the percentages are of all passes.",
+    "energy_by_layer": "Energy of one {sample} by layer and component, all passes, with DRAM.",
+    "schedule": "One {sample} in time: layer after layer, pass after pass, by the component that takes the time.",
+    "time_by_pass": "Exposed time of one {sample}; what hides behind something else does not show.",
     "area": "Area of the chip by component, in the colours of the other figures.",
 }
 """Figures in the order of the page, with what each shows."""
@@ -32,16 +44,23 @@ CAPTIONS = {
 NARROW = ("time_by_pass", "area")
 """Figures of a single column, which stand side by side."""
 
+
+def percent(value: float) -> str:
+    """A share, in percent with two decimal places."""
+    return f"{100 * value:.2f} %"
+
+
 HISTORY: dict[str, tuple[str, Callable[[Any], str]]] = {
     "epoch": ("epoch", str),
-    "loss": ("loss", number),
-    "train_accuracy": ("training accuracy", lambda value: f"{100 * value:.2f} %"),
-    "test_loss": ("test loss", number),
-    "test_accuracy": ("test accuracy", lambda value: f"{100 * value:.2f} %"),
     "learning_rate": ("learning rate", number),
-    "pulses": ("pulses", count),
-    "clipped_fraction": ("clipped", lambda value: f"{100 * value:.2f} %"),
-    "cells_written_fraction": ("cells written", lambda value: f"{100 * value:.2f} %"),
+    "loss": ("loss", number),
+    "train_accuracy": ("training accuracy", percent),
+    "test_loss": ("test loss", number),
+    "test_accuracy": ("test accuracy", percent),
+    "pulses": ("pulses", number),
+    "clipped_forward": ("clipped forward", percent),
+    "clipped_backward": ("clipped backward", percent),
+    "clipped_weight_gradient": ("clipped weight gradient", percent),
     "energy_j": ("energy", lambda value: pretty(value, "J")),
     "seconds": ("simulated in", duration),
 }
@@ -72,8 +91,11 @@ def report_html(result: dict[str, Any], dataset: Dataset, drawings: dict[str, st
         headline=[accuracy(result), *efficiency(result), *first, lifetime(result)],
         merits=merits.values(),
         figures=[
-            (key, inline(key, drawings[key]), text, key in NARROW) for key, text in CAPTIONS.items() if key in drawings
+            (key, inline(key, drawings[key]), text.format(sample=sample_of(result)), key in NARROW)
+            for key, text in CAPTIONS.items()
+            if key in drawings
         ],
+        sample=sample_of(result),
         passes=passes(result),
         components=components(result),
         layers=layers(result, dataset),
@@ -135,17 +157,19 @@ def components(result: dict[str, Any]) -> Rows:
     ]
 
 
-def layers(result: dict[str, Any], dataset: Dataset) -> Rows:
-    """Layer, matrix, positions, MACs, arrays, copies, tiles, energy of each pass and of all, time."""
-    energy = (dataset["energy"] + dataset["leakage_energy"]).sum("component").transpose("layer", "pass").to_numpy()
+def layers(result: dict[str, Any], dataset: Dataset) -> tuple[list[str], Rows]:
+    """Heading and rows of the layers: what they are, energy of each pass that they have, of all passes, and time."""
+    passes, plan = list(passes_of(result)), ["arrays", "copies", "tiles"]
+    whole = (dataset["energy"] + dataset["leakage_energy"]).sum("component")
+    energy = whole.sel({"pass": passes}).transpose("layer", "pass").to_numpy()
     time = dataset["latency"].sum(["pass", "component"]).to_numpy()
-    return [
+    return ["layer", "matrix", "positions", "MACs", *plan, *map(label, passes), "energy", "time"], [
         [
             layer["name"],
             f"{layer['fan_in']} × {layer['fan_out']}",
             f"{layer['positions']:g}",
             count(layer["macs"]),
-            *(f"{layer[key]:g}" for key in ("arrays", "copies", "tiles")),
+            *(f"{layer[key]:g}" for key in plan),
             *(pretty(float(value), "J") for value in (*energy[i], energy[i].sum())),
             pretty(float(time[i]), "s"),
         ]
@@ -164,9 +188,9 @@ def chip(result: dict[str, Any]) -> str:
 
 
 def activity(result: dict[str, Any]) -> tuple[list[str], Rows]:
-    """Heading and rows of the activity of each layer."""
+    """Heading and rows of the activity of each layer; what is zero in all of them is left out."""
     measured = result["activity"]
-    names = list(next(iter(measured.values()), {}))
+    names = [name for name in next(iter(measured.values()), {}) if any(entry[name] for entry in measured.values())]
     return ["layer", *map(label, names)], [
         [layer, *(number(entry[key]) for key in names)] for layer, entry in measured.items()
     ]

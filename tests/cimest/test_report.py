@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cimest.config.schema import Experiment
+from cimest.learning.trainer import Epoch
 from cimest.pricing import price_experiment
 from cimest.report import FORMATS, write
 from cimest.report.figures import figures, save
@@ -33,18 +35,12 @@ def experiment(device_name: str = "rram") -> Experiment:
 
 
 def epoch(i: int, test: float | None) -> dict:
-    return {
-        "epoch": i,
-        "loss": 2.0 / i,
-        "train_accuracy": 0.5,
-        "test_accuracy": test,
-        "learning_rate": 1.0,
-        "pulses": 12_345,
-        "clipped_fraction": 0.01,
-        "cells_written_fraction": 0.2,
-        "seconds": 90.0,
-        "energy_j": 0.25,
-    }
+    """An entry of the history, as a run makes it."""
+    one = Epoch(
+        epoch=i, learning_rate=1.0, loss=2.0 / i, train_accuracy=0.5, test_loss=1.0, test_accuracy=test, pulses=0.16,
+        clipped_forward=0.0123, clipped_backward=0.02, clipped_weight_gradient=0.03, seconds=90.0,
+    )  # fmt: skip
+    return asdict(one) | {"energy_j": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +125,44 @@ def test_files_are_all_there(written, trained):
     assert set(files) == drawn | {out / name for name in ("result.json", "breakdown.csv", "history.csv", "report.html")}
     assert {path for path in out.rglob("*") if path.is_file()} == set(files)  # nothing unfinished is left
     assert json.loads((out / "result.json").read_text()) == trained[0]
+
+
+def cells_of(page: str) -> list[list[int]]:
+    """Cells of each row of each table of a page."""
+    tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
+    return [[len(re.findall(r"<t[hd][ >]", row)) for row in table.split("</tr>")[:-1]] for table in tables]
+
+
+@pytest.mark.parametrize("rule", ["momentum", "tiki_taka_v2"])
+def test_rows_of_the_page_are_as_long_as_their_headings(rule, tmp_path):
+    unit = {"weight_gradient": {"unit": "in_array"}} if rule == "tiki_taka_v2" else {}
+    training = {"rule": {"name": rule}, "batch": 1}
+    flow = {"loop_order": "image_outer"}
+    exp = Experiment(
+        network={"name": "mlp"}, dataset={"name": "mnist"}, training=training, dataflow=flow,
+        chip={"device": load_device("rram"), **unit},
+    )  # fmt: skip
+    result = estimate(exp) | {"history": [epoch(1, 0.4)]}
+    write(result, price_experiment(exp).estimate.dataset(), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    tables = cells_of(page)
+    assert len(tables) == 5
+    assert all(len(set(table)) == 1 for table in tables), tables
+    assert ('<th scope="col" class="number">transfer</th>' in page) == (rule == "tiki_taka_v2")
+    assert "1.23 %" in page  # clipped forward
+    assert "<code>cimest run</code>" in page
+
+
+def test_an_inference_is_called_one(tmp_path):
+    exp = Experiment(
+        network={"name": "mlp"}, dataset={"name": "mnist"}, training={"kind": "none"},
+        chip={"device": load_device("rram")},
+    )  # fmt: skip
+    write(estimate(exp), price_experiment(exp).estimate.dataset(), tmp_path)
+    page = re.sub(r"<pre>.*?</pre>", "", (tmp_path / "report.html").read_text(), flags=re.DOTALL)
+    assert "per inference" in page
+    found = [line for line in page.splitlines() if re.search("training sample|training step|update circuits", line)]
+    assert not found
 
 
 def test_figures_depend_on_what_there_is(estimated, trained):
