@@ -22,13 +22,13 @@ if TYPE_CHECKING:  # the simulator brings numba, which an estimate does without
     from cimest.learning import Trainer
 
 
-def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
+def estimate(experiment: Experiment, out: str | Path | None = None) -> dict[str, Any]:
     """Price an experiment without training it.
 
     Parameters
     ----------
     experiment : Experiment
-    out : Path, optional
+    out : str or Path, optional
         Folder for the result, its tables and its report; nothing is written without it.
 
     Returns
@@ -37,6 +37,7 @@ def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
         As in result.json.
     """
     if out is not None:
+        out = Path(out)
         results.make_folder(out)
         if (out / results.CHECKPOINT).exists():
             raise ValueError(f"{out} holds a run, which an estimate would mix with: choose another folder")
@@ -53,7 +54,7 @@ def estimate(experiment: Experiment, out: Path | None = None) -> dict[str, Any]:
     return result
 
 
-def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any]:
+def run(experiment: Experiment, out: str | Path, quiet: bool = False) -> dict[str, Any]:
     """Train an experiment and price it with the activity that was measured.
 
     Every epoch leaves a checkpoint in `out`; the same call takes it up and ends as if it had never stopped.
@@ -61,7 +62,7 @@ def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any
     Parameters
     ----------
     experiment : Experiment
-    out : Path
+    out : str or Path
         Folder for checkpoint, result, tables, figures and report.
     quiet : bool
         Show no progress.
@@ -76,6 +77,7 @@ def run(experiment: Experiment, out: Path, quiet: bool = False) -> dict[str, Any
     KeyboardInterrupt
         After Ctrl-C, once the result of the epochs so far is written.
     """
+    out = Path(out)
     results.make_folder(out)
     trainer = build_trainer(experiment)
     trainer.resume(out)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Catalogue(NamedTuple):
-    """Names of one kind of thing, and the description of one: `title`, `fields` and further lists or text."""
+    """Names of one kind of thing, and the description of one: `title`, `fields` and further lists or text.
+
+    `lacks` are fields that a chip of it may need and nobody has published.
+    """
 
     names: Callable[[], list[str]]
     describe: Callable[[str], dict[str, Any]]
@@ -135,6 +138,7 @@ def _devices() -> Catalogue:
             "name": device.name,
             "title": device.description,
             "fields": fields,
+            "lacks": device.lacking,
             "sources": sorted(set(device.sources.values())),
         }
 
@@ -188,7 +192,9 @@ def list_names(kind: str, as_json: bool) -> None:
 
     table = Table.grid(padding=(0, 2))
     for name in catalogue.names():
-        table.add_row(name, catalogue.describe(name)["title"])
+        described = catalogue.describe(name)
+        lacks = described.get("lacks")
+        table.add_row(name, described["title"], f"[dim]lacks {', '.join(lacks)}[/dim]" if lacks else "")
     console().print(table)
 
 

@@ -44,7 +44,9 @@ def _print_defaults(defaults: dict[str, Any]) -> None:
     for path, value in defaults.items():
         field = field_at(path.split("."))
         unit = unit_of(field) if field else ""  # an option of a network or rule is not in the schema
-        if value is None or isinstance(value, (str, list)):
+        if value is None:
+            text = "null"
+        elif isinstance(value, (str, list)):
             text = str(value).lower()
         else:
             text = pretty(value, unit) if unit else shown(value)

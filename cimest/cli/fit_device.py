@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cimest.cli.common import console, json_option, print_json, quiet_option
+from cimest.result import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,16 @@ FROM_BASE = (
 """Fields that pulses say nothing of."""
 
 UNKNOWN = "a table of pulses and conductances does not say them"
+
+EXAMPLES = {
+    "kind": "resistive",
+    "read_voltage": "0.5 V",
+    "read_time": "10 ns",
+    "access_voltage": "1.1 V",
+    "write_voltage": "2 V",
+    "pulse_width": "10 ns",
+}
+"""What a field that is not known may look like."""
 
 COLOURS = {True: "#332288", False: "#cc6677"}
 """Of pulses up, and of pulses down."""
@@ -61,6 +72,10 @@ def fit_device(
     from hwlib.devices.fit import fit_laws
     from hwlib.devices.measurement import BadPulseData, read_pulses
 
+    if pulses.is_dir():
+        raise BadInput(f"{pulses} is a folder, not a file of pulses")
+    folder = out or Path("devices")
+    make_folder(folder)
     try:
         runs = read_pulses(pulses)
         fits = fit_laws(runs)
@@ -73,8 +88,6 @@ def fit_device(
         raise BadInput(f"no law is named {wanted!r}; {suggestion(wanted, names)}")
     chosen = fits[names.index(wanted)] if wanted else fits[0]
     record = device_record(chosen, pulses, base)
-    folder = out or Path("devices")
-    folder.mkdir(parents=True, exist_ok=True)
     device, figure = folder / f"{record['name']}.yaml", folder / f"{record['name']}.svg"
     device.write_text(device_text(record, pulses), encoding="utf-8")
     draw(runs, chosen, figure)
@@ -83,8 +96,12 @@ def fit_device(
     elif not quiet:
         _print_table(fits)
         click.echo(f"\nwrote {device} and {figure}: {chosen.law.law}, {chosen.states} states")
-        if "absent" in record:
-            click.echo("voltages and times are not known: fill them in, or take them from a device with --base NAME")
+        if lacking := _lacking(record):
+            whose = f"{base} does not have them either" if base else "pulses do not say them"
+            click.echo(
+                f"not known: {', '.join(lacking)}; {whose}. Fill them in, or name a device that has them with --base, "
+                "or with fill_from beside base in an experiment"
+            )
 
 
 def device_record(fit: LawFit, pulses: Path, base: str | None) -> dict[str, Any]:
@@ -114,9 +131,16 @@ def device_record(fit: LawFit, pulses: Path, base: str | None) -> dict[str, Any]
     sources = dict.fromkeys(own, "user_data") | {key: origin.get(key, "user_data") for key in taken if key != "kind"}
     name = re.sub(r"\W+", "_", pulses.stem).strip("_").lower() or "device"
     record = {"name": name, "description": f"Fitted to {pulses.name} by {fit.law.law}", **taken, **own}
-    if not {"kind", "read_voltage", "read_time", "access_voltage", "write_voltage", "pulse_width"} <= set(taken):
-        record["absent"] = data.get("absent", UNKNOWN)
+    if _lacking(record):
+        record["absent"] = UNKNOWN
     return {**record, "sources": sources}
+
+
+def _lacking(record: dict[str, Any]) -> list[str]:
+    """Fields that a chip needs and the record does not have."""
+    from hwlib.devices.device import CAN_BE_ABSENT
+
+    return [name for name in CAN_BE_ABSENT if name not in record]
 
 
 def _plain(law: Any) -> dict[str, Any]:
@@ -135,7 +159,10 @@ def device_text(record: dict[str, Any], pulses: Path) -> str:
     import yaml
 
     head = f"# Fitted to {pulses.name} by `cimest fit-device`; use it as `device: {{base: {record['name']}.yaml}}`.\n"
-    return head + yaml.safe_dump(record, sort_keys=False, width=120, allow_unicode=True, default_flow_style=None)
+    lines = "".join(f"# {name}: {EXAMPLES[name]}\n" for name in _lacking(record))
+    lacking = f"# Not known, and needed on a chip (values are examples):\n{lines}" if lines else ""
+    dumped = yaml.safe_dump(record, sort_keys=False, width=120, allow_unicode=True, default_flow_style=None)
+    return head + lacking + dumped
 
 
 def summary(fits: Sequence[LawFit], chosen: LawFit, files: dict[str, str]) -> dict[str, Any]:
@@ -197,7 +224,8 @@ def draw(runs: Sequence[Run], fit: LawFit, path: Path) -> None:
             axes[1, column].set_xlabel("pulses")
         axes[0, 0].set_ylabel("conductance [µS]")
         axes[1, 0].set_ylabel("error [% of range]")
-        figure.savefig(path)
+        for ending in (".svg", ".png"):
+            figure.savefig(path.with_suffix(ending))
 
 
 def _curve(run: Run, fit: LawFit) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cimest.config import inference
-from cimest.config.chip import Chip
+from cimest.config.chip import Chip, DeviceChoice
 from cimest.config.document import Entry, read_file
 from cimest.config.messages import ConfigError, Problem, no_file
 from cimest.config.schema import NETWORK_FILES, Experiment
@@ -80,13 +80,18 @@ def device(entry: Entry, folder: Callable[[Entry], Path]) -> tuple[Device | None
             return None, [Problem(origin.place, "chip.device", "a device file is a mapping of fields to values")]
         name = str(file)
         origin = expand(origin, (Device,), DEVICE, problems)
-    changes = Entry({key: child for key, child in entry.value.items() if key != "base"}, entry.place, entry.key)
+    choices = set(DeviceChoice.model_fields)
+    changes = Entry({key: child for key, child in entry.value.items() if key not in choices}, entry.place, entry.key)
     if problems:
         return None, problems
+    filling = entry.value.get("fill_from")
+    if filling and not (filling.value is None or isinstance(filling.value, str)):
+        return None, [Problem(filling.place, "chip.device.fill_from", "is not the name of a device", "", filling.plain)]
     try:
-        return load_device(name, changes.plain), []
+        return load_device(name, changes.plain, filling and filling.value), []
     except UnknownName as error:
-        return None, [unknown_name(error, base, (*DEVICE, "base"))]
+        at, key = (filling, "fill_from") if filling and error.name == filling.value else (base, "base")
+        return None, [unknown_name(error, at, (*DEVICE, key))]
     except ValidationError as error:
         return None, explain(error, _overlaid(origin, changes), models, DEVICE)
 
@@ -217,9 +222,15 @@ def sizes(experiment: Experiment) -> list[tuple[tuple[str, ...], str]]:
     for part, wanted, images in (("train", dataset.train, data.train), ("test", dataset.test, data.test)):
         if wanted is not None and wanted > images:
             found.append((("dataset", part), f"{wanted} is more than the {images} images of {dataset.name}"))
-    images = dataset.train or data.train
-    if training.batch > images and training.kind != "none":
-        found.append((("training", "batch"), f"a batch of {training.batch} is more than the {images} training images"))
+    given, held_out = dataset.train or data.train, dataset.validation or 0
+    images = given - held_out
+    if images < 1:
+        message = f"{held_out} images held out of {given} leave none to train with"
+        found.append((("dataset", "validation"), message))
+    elif training.batch > images and training.kind != "none":
+        beside = f" that are left beside the {held_out} held out" if held_out else ""
+        message = f"a batch of {training.batch} is more than the {images} training images{beside}"
+        found.append((("training", "batch"), message))
     try:
         tech = load_technology(chip.technology, chip.roadmap, chip.temperature, chip.supply, chip.clock)
     except ValueError as error:

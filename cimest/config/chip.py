@@ -82,7 +82,7 @@ class Periphery(Section):
         None,
         gt=0,
         description="whole_vector: largest sum that adc and backward_adc convert, in full inputs on cells at an end of "
-        "their range; none: as `range` of either says",
+        "their range; null: as `range` of either says",
     )
     noise_management: Literal["none", "abs_max"] = Field(
         "none", description="abs_max: each vector is scaled so that its largest input is full, and its results back"
@@ -157,7 +157,7 @@ class Inference(Section):
     cycle: Annotated[float, Quantity("s"), Field(gt=0)] | None = Field(
         None,
         description="of one read: of a vector, or one of its bits if bit_serial, by one of the groups of columns that "
-        "share converters, in one phase; none: as long as circuits need",
+        "share converters, in one phase; null: as long as circuits need",
     )
 
 
@@ -211,13 +211,19 @@ class GlobalBuffer(Section):
 class DramChoice(Section):
     """Memory outside the chip."""
 
-    kind: Literal["hbm2", "gddr5"] = "hbm2"
+    kind: Literal["hbm2", "gddr5", "ddr4", "lpddr4", "lpddr5"] = "hbm2"
+    devices: Count = Field(
+        1, description="stacks, packages or modules side by side; one of hbm2 or gddr5 is as fast as NeuroSim's memory"
+    )
 
 
 class DeviceChoice(Choice):
     """A device of hwlib or of a YAML file, with changed fields beside `base`."""
 
     base: Name
+    fill_from: Name | None = Field(
+        None, description="another device, for fields that the record of base lacks, such as voltages and resistances"
+    )
 
 
 class Chip(Section):
@@ -226,7 +232,7 @@ class Chip(Section):
     technology: str = "22nm"
     roadmap: Literal["hp", "lstp"] = Field("lstp", description="high performance, or low standby power")
     temperature: Annotated[float, Quantity("K"), Field(ge=300, le=400)] = 300.0
-    supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="none: the node's own")
+    supply: Annotated[float, Quantity("V"), Field(gt=0)] | None = Field(None, description="null: the node's own")
     clock: Annotated[float, Quantity("Hz"), Field(gt=0, le=1e10)] = 1e9
     corner: Literal["low", "typical", "high"] = Field("typical", description="of every datum that has a spread")
     calibration: Calibration = Field(Calibration(), description="factors between the physics and measured chips")

@@ -31,8 +31,8 @@ OF_RUNS = ("activity",), ("training", "start_from")
 
 
 def load(
-    path: str | Path,
-    overrides: Iterable[str] = (),
+    path: str | Path | Mapping[str, Any],
+    overrides: str | Iterable[str] = (),
     base: str | Path | None = None,
     changes: Mapping[str, Entry] | None = None,
     fitting: bool = True,
@@ -41,9 +41,9 @@ def load(
 
     Parameters
     ----------
-    path : str or Path
-        A YAML file.
-    overrides : iterable of str
+    path : str, Path or mapping
+        A YAML file, or what one says, from which relative paths start at the working folder.
+    overrides : str or iterable of str
         Each `key.path=value`, the value in YAML. A value replaces all that the file has at that path;
         a path into a section that the file gives by its short form changes that section.
     base : str or Path, optional
@@ -68,22 +68,25 @@ def load(
     FileNotFoundError
         If there is no such file; the message names the most similar one.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(no_file(path))
-    root, problems = read_file(path)
+    if isinstance(path, Mapping):
+        (root, problems), home = read_text(write_text(dict(path)), "experiment"), Path.cwd()
+    else:
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(no_file(path))
+        (root, problems), home = read_file(path), path.parent
     if not isinstance(root.value, dict):
         if root.value is not None:
             problems.append(Problem(root.place, "", "an experiment is a mapping of sections such as `network: lenet5`"))
         root = Entry({}, root.place, root.key)
     elif {"experiment", "axes"} <= set(root.value):
         raise ConfigError([Problem(root.place, "", "is a sweep, which `cimest sweep` explores, and no experiment")])
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str) else overrides:
         root = _overridden(root, override, problems)
     for name, entry in sorted((changes or {}).items(), key=lambda change: change[0].count(".")):
         root = _inserted(root, (Experiment,), None, name.split("."), entry)
     root = expand(root, (Experiment,), (), problems)
-    return _validated(root, problems, path.parent if base is None else Path(base), fitting)
+    return _validated(root, problems, home if base is None else Path(base), fitting)
 
 
 def _overridden(root: Entry, override: str, problems: list[Problem]) -> Entry:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cimest.config.base import Choice, Section
+from cimest.config.base import Section
+from cimest.config.chip import DeviceChoice
 from hwlib.units import Quantity
 
 Time = Annotated[float, Quantity("s"), Field(ge=0)]
@@ -19,7 +20,7 @@ class Weights(Section):
         "gaussian", description="density of the weights, cut at the largest one"
     )
     spread: float | None = Field(
-        None, gt=0, le=10, description="standard deviation, or scale, over the largest weight; none: the usual one"
+        None, gt=0, le=10, description="standard deviation, or scale, over the largest weight; null: the usual one"
     )
     file: str | None = Field(
         None,
@@ -28,23 +29,17 @@ class Weights(Section):
     )
 
 
-class ProgrammedDevice(Choice):
-    """A device of hwlib or of a YAML file, with changed fields beside `base`."""
-
-    base: str
-
-
 class Programming(Section):
     """Weight programming, for `cimest program`."""
 
-    device: ProgrammedDevice | None = Field(
+    device: DeviceChoice | None = Field(
         None,
-        description="that is programmed, a name of hwlib or a YAML file, or with changes; none: the one of the chip",
+        description="that is programmed, a name of hwlib or a YAML file, or with changes; null: the one of the chip",
     )
     weights: Weights = Weights()
     pairs: int = Field(2, ge=1, le=4, description="differential pairs of devices that carry a weight")
     factor: float | None = Field(
-        None, ge=1, le=8, description="significance of each pair over the next; none: the best one is searched"
+        None, ge=1, le=8, description="significance of each pair over the next; null: the best one is searched"
     )
     clip: bool = Field(
         False,
@@ -72,11 +67,11 @@ class Programming(Section):
         None,
         gt=0,
         le=6,
-        description="writes are repeated until the error is within so many standard deviations of one write; none: "
+        description="writes are repeated until the error is within so many standard deviations of one write; null: "
         "the device's error as published",
     )
     largest_conductance: Annotated[float, Quantity("S"), Field(gt=0)] | None = Field(
-        None, description="that is aimed at; none: the device's own"
+        None, description="that is aimed at; null: the device's own"
     )
     largest_current: Annotated[float, Quantity("A"), Field(gt=0)] | None = Field(
         None, description="mean current into the columns of a weight with all rows on"

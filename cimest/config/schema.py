@@ -26,10 +26,10 @@ class DatasetChoice(Choice):
 
     name: Name
     path: str | None = Field(
-        None, description="folder with the official files; none: the cache, or the package that holds it"
+        None, description="folder with the official files; null: the cache, or the package that holds it"
     )
-    train: int | None = Field(None, ge=1, description="training images; none: all")
-    test: int | None = Field(None, ge=1, description="test images; none: all")
+    train: int | None = Field(None, ge=1, description="training images; null: all")
+    test: int | None = Field(None, ge=1, description="test images; null: all")
     validation: int | None = Field(
         None, ge=1, description="training images, the last ones, that are held out and tested on instead of test images"
     )
@@ -63,7 +63,7 @@ class Training(Section):
     batch: int = Field(50, ge=1)
     learning_rate: LearningRate = LearningRate()
     batch_time: Annotated[float, Quantity("s"), Field(ge=0)] | None = Field(
-        None, description="between two updates, in which conductances drift; none: as the chip takes, by estimate"
+        None, description="between two updates, in which conductances drift; null: as the chip takes, by estimate"
     )
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     initial_range: float = Field(

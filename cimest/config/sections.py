@@ -99,6 +99,11 @@ def takes_truth(field: FieldInfo) -> bool:
     return bool in _parts(field) or Any in _parts(field)
 
 
+def takes_nothing(field: FieldInfo) -> bool:
+    """Whether `null` is a value of the field."""
+    return type(None) in _parts(field)
+
+
 def unit_of(field: FieldInfo) -> str:
     """SI unit of a quantity; empty for a plain number."""
     for part in _parts(field):

@@ -18,6 +18,7 @@ from cimest.config.sections import (
     fields_of,
     sections_of,
     short_form,
+    takes_nothing,
     takes_truth,
     unit_of,
 )
@@ -141,6 +142,8 @@ def _problem(group: list[tuple[Entry, Any]], path: tuple[str, ...], models: Mode
         message = _wrong_kind(group, value, details["msg"])
         if isinstance(value, str) and field and all(item["type"] == "literal_error" for _, item in group):
             hint = suggestion(value, choices(field))
+        if not hint and kind == "literal_error":
+            hint = f"allowed: {details['ctx']['expected']}"
     return Problem(place, full, message, hint, value)
 
 
@@ -175,6 +178,8 @@ def _wrong_kind(group: list[tuple[Entry, Any]], value: Any, otherwise: str) -> s
 def _allowed(field: Any) -> str:
     """Hint with the values that a field allows."""
     allowed = " or ".join(filter(None, [bounds(field), ", ".join(choices(field))]))
+    if allowed and takes_nothing(field):
+        allowed += ", or null"
     return f"allowed: {allowed}" if allowed else ""
 
 

@@ -206,7 +206,7 @@ def inference_parts(network: Network, chip: Chip, plan: FloorPlan, tech: Technol
         **tiled,
         **scaling_parts(chip, chip.input_bits, result),
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
-        "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),
+        "dram": Part(Dram(chip.dram.kind, chip.dram.devices), 1, "system"),
         **layer_parts(network, forward, tech, word),
     }
     return parts | {"chip_interconnect": Part(chip_tree(tiled, plan.tiles, chip.bus_bits, tech), 1, "chip")}

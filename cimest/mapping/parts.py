@@ -247,7 +247,7 @@ def digital_parts(network: Network, chip: Chip, tech: Technology, gradient_bits:
         ),
         "update_control": Part(control, np.maximum(1, chip.bus_bits // gradient_bits), "chip"),
         "global_buffer": Part(SramBuffer(size=chip.global_buffer.size, word=chip.global_buffer.word_bits), 1, "chip"),
-        "dram": Part(Dram(kind=chip.dram.kind), 1, "system"),
+        "dram": Part(Dram(chip.dram.kind, chip.dram.devices), 1, "system"),
     }
     return parts | layer_parts(network, chip, tech, gradient_bits)
 

@@ -77,7 +77,7 @@ def programmed_device(experiment: Experiment) -> Device:
     if choice is None:
         return experiment.chip.device
     try:
-        return load_device(choice.base, choice.options)
+        return load_device(choice.base, choice.options, choice.fill_from)
     except ValidationError as error:
         raise ValueError("\n".join(_wrong(problem) for problem in error.errors())) from None
 

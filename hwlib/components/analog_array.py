@@ -83,7 +83,8 @@ class AnalogArray(Component):
         """
         chosen = load_encoding(encoding)
         uses(chosen.source, *device.sources.values())
-        shared = {field.name for field in fields(cls)} & set(type(device).model_fields) - set(changes)
+        known = set(type(device).model_fields) - set(changes)
+        shared = [field.name for field in fields(cls) if field.name in known]
         parameters = {
             **{name: getattr(device, name) for name in shared},
             "cells_per_weight": chosen.cells_per_weight,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -32,11 +33,15 @@ class CanBeAbsent:
 
 
 class MissingDatum(ValueError):
-    """A calculation needs a field that the record of a device does not have."""
+    """A calculation needs a field that the record of a device does not have; `others` are those it lacks besides."""
 
-    def __init__(self, device: str, field: str, reason: str):
+    def __init__(self, device: str, field: str, reason: str, others: Sequence[str] = ()):
         self.device, self.field, self.reason = device, field, reason
-        super().__init__(f"device {device} has no {field} ({reason}); give the field beside `base: {device}`")
+        besides = f", nor {', '.join(others)}" if others else ""
+        super().__init__(
+            f"device {device} has no {field} ({reason}){besides}; give what is needed beside its `base:`, "
+            "or name another device that has it there as `fill_from:`"
+        )
 
 
 class Device(BaseModel):
@@ -98,18 +103,23 @@ class Device(BaseModel):
         """As usual, but a field that the record lacks is an error that says so."""
         value = super().__getattribute__(name)
         if value is None and name in CAN_BE_ABSENT:
-            raise MissingDatum(self.name, name, self.absent)
+            raise MissingDatum(self.name, name, self.absent, [other for other in self.lacking if other != name])
         return value
 
     def has(self, *names: str) -> bool:
         """Whether the record has all these fields."""
         return all(self.__dict__[name] is not None for name in names)
 
+    @property
+    def lacking(self) -> list[str]:
+        """Fields of `CAN_BE_ABSENT` that the record does not have."""
+        return [name for name in CAN_BE_ABSENT if not self.has(name)]
+
     @model_validator(mode="after")
     def _consistent(self) -> Device:
-        lacking = [name for name in CAN_BE_ABSENT if not self.has(name)]
-        if lacking and not self.absent:
-            raise ValueError(f"{', '.join(lacking)} missing; give them, or say under `absent` why they are not known")
+        if self.lacking and not self.absent:
+            missing = ", ".join(self.lacking)
+            raise ValueError(f"{missing} missing; give them, or say under `absent` why they are not known")
         if self.has("on_resistance", "off_resistance") and self.off_resistance <= self.on_resistance:
             raise ValueError(
                 f"off_resistance ({self.off_resistance:g} ohm) must exceed on_resistance ({self.on_resistance:g} ohm)"
@@ -195,8 +205,8 @@ def device_data(name: str) -> dict[str, Any]:
     return yaml.load(files[name].read_text(), _Loader)
 
 
-def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:
-    """A device by name or YAML path, with some of its fields changed.
+def load_device(name: str, changes: dict[str, Any] | None = None, fill_from: str | None = None) -> Device:
+    """A device by name or YAML path, with some of its fields changed, and what it lacks taken from another.
 
     Parameters
     ----------
@@ -204,6 +214,9 @@ def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:
         See `device_data`.
     changes : dict, optional
         Field to new value; a mapping is merged into a mapping of the same law.
+    fill_from : str, optional
+        Device whose record gives the fields of `CAN_BE_ABSENT` that the other's does not: published fits of an update
+        seldom say voltages.
 
     Raises
     ------
@@ -219,4 +232,14 @@ def load_device(name: str, changes: dict[str, Any] | None = None) -> Device:
             isinstance(old, dict) and isinstance(value, dict) and value.get("law", old.get("law")) == old.get("law")
         )
         data[key] = {**old, **value} if same_law else value  # type: ignore[dict-item]
+    if fill_from is not None:
+        other = device_data(fill_from)
+        filled = {key: other[key] for key in CAN_BE_ABSENT if data.get(key) is None and other.get(key) is not None}
+        if filled:
+            origin = {key: source for key, source in other.get("sources", {}).items() if key in filled}
+            said = f"{', '.join(filled)} of {other['name']}"
+            data |= filled | {
+                "description": f"{data.get('description', '')}; with {said}",
+                "sources": {**data.get("sources", {}), **origin},
+            }
     return Device.model_validate(data)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cimest.config import ConfigError, load
 from cimest.config.document import read_text, scalar, write_text
 from cimest.config.loader import defaults_taken, dump_yaml, resolved
+from hwlib.devices import load_device
 
 MINIMAL = "network: lenet5\ndataset: {name: mnist_subset}\nchip: {device: rram}\n"
 BAD = sorted((Path(__file__).parents[1] / "bad_experiments").glob("*.yaml"))
@@ -133,6 +134,9 @@ def test_network_that_does_not_fit_its_data(write):
         (["chip.weight_gradient.columns=4"], "one ADC cannot serve 8 lines: there are 4 columns of its array"),
         (["dataset.train=4001"], "dataset.train: 4001 is more than the 4000 images of mnist_subset"),
         (["dataset.train=10", "training.batch=20"], "a batch of 20 is more than the 10 training images"),
+        (["dataset.validation=4000"], "4000 images held out of 4000 leave none to train with"),
+        (["dataset.validation=5000"], "dataset.validation: 5000 images held out of 4000 leave none"),
+        (["dataset.validation=3990", "training.batch=20"], "the 10 training images that are left beside the 3990"),
         (["chip.supply=0.1 V"], "a supply of 0.1 V does not exceed the threshold"),
     ],
 )
@@ -161,6 +165,41 @@ def device_file(**changes):
         "sources": {},
     }
     return "".join(f"{key}: {value}\n" for key, value in (record | changes).items()).replace("'", "")
+
+
+def test_an_experiment_may_be_a_mapping_and_an_override_one_text():
+    given = {"network": "lenet5", "dataset": "mnist_subset", "chip": {"device": "rram"}}
+    assert load(given, "chip.adc.bits=5").chip.adc.bits == 5
+    with pytest.raises(ConfigError, match=r"chip\.adc\.bitz: unknown key"):
+        load(given | {"chip": {"device": "rram", "adc": {"bitz": 5}}})
+
+
+def test_null_is_said_where_it_is_allowed(write):
+    assert "(allowed: 1 or more, or null)" in only(write(MINIMAL), ["dataset.train=none"])
+    assert load(write(MINIMAL), ["dataset.train=null"]).dataset.train is None
+
+
+@pytest.mark.parametrize("name", ["reram_array_14nm", "ecram_tang2018", "rpu_idealised"])
+def test_another_device_gives_what_a_published_fit_does_not_say(name):
+    """Its own fields stay; those that it lacks, with their sources, are those of the other."""
+    base = {"network": "lenet5", "dataset": "mnist_subset"}
+    with pytest.raises(ConfigError, match=r"has no \w+ .*, nor .*pulse_width.*fill_from"):
+        load(base | {"chip": {"device": name}})
+    own, rram = load_device(name), load_device("rram")
+    filled = load(base | {"chip": {"device": {"base": name, "fill_from": "rram"}}}).chip.device
+    assert (filled.update, filled.states, filled.name) == (own.update, own.states, name)
+    for field in own.lacking:
+        assert getattr(filled, field) == getattr(rram, field)
+    assert filled.sources["write_voltage"] == rram.sources["write_voltage"]
+    assert "write_voltage" in filled.description
+    assert own.description in filled.description
+
+
+@pytest.mark.parametrize(("wrong", "reason"), [("rramm", "did you mean 'rram'"), (3, "is not the name of a device")])
+def test_a_device_that_fills_has_to_be_one(wrong, reason):
+    given = {"network": "lenet5", "dataset": "mnist_subset", "chip": {"device": {"base": "rram", "fill_from": wrong}}}
+    with pytest.raises(ConfigError, match=f"chip.device.fill_from: .*{reason}"):
+        load(given)
 
 
 def test_device_file_beside_the_experiment(write):

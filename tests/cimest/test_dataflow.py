@@ -11,7 +11,7 @@ from cimest.mapping import place
 from cimest.mapping.part import technology
 from cimest.mapping.parts import inventory
 from cimest.network import Conv, MaxPool, Network, linear, relu
-from cimest.pricing import build_network
+from cimest.pricing import build_network, price_experiment
 from cimest.rules import RULES
 from tests.cimest.designs import experiment, vgg8
 
@@ -122,6 +122,18 @@ def test_update_counts_by_hand():
     assert total(actions, "momentum", "update") == pytest.approx((54 + 60) / 10)
     # Rows: 18 x 1 column block and 12 x 2, once for each batch of 10.
     assert total(actions, "array", "write_row") == pytest.approx((18 + 24) / 10)
+
+
+def test_kind_and_number_of_drams_set_energy_and_time():
+    """LPDDR4 takes 8 pJ/bit where HBM2 takes 3.9; two devices take half the time of one, and the same energy."""
+    found = {}
+    for kind, devices in (("hbm2", 1), ("lpddr4", 1), ("lpddr4", 2)):
+        exp = experiment(chip={"dram": {"kind": kind, "devices": devices}}, dataflow={"base": "naive"})
+        estimate = price_experiment(exp).estimate
+        time = sum(value for (_, _, part), value in estimate.latency.items() if part == "dram")
+        found[kind, devices] = sum(value for (_, _, part), value in estimate.energy.items() if part == "dram"), time
+    assert found["lpddr4", 1][0] / found["hbm2", 1][0] == pytest.approx(8 / 3.9)
+    assert found["lpddr4", 2] == pytest.approx((found["lpddr4", 1][0], found["lpddr4", 1][1] / 2))
 
 
 def test_naive_dram_traffic_by_hand():

@@ -45,6 +45,28 @@ def test_table_device_and_figure(pulses, tmp_path, capsys):
         ResistiveArray.from_device(device, 64, 64)
 
 
+def test_what_pulses_do_not_say_is_named_where_it_goes(pulses, tmp_path, capsys):
+    assert main(["fit-device", str(pulses), "--out", str(tmp_path), "--base", "ecram_tang2018"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "write_voltage, pulse_width; ecram_tang2018 does not have them either" in out
+    text = (tmp_path / "our_cell.yaml").read_text()
+    assert "# write_voltage: " in text
+    assert "absent: a table of pulses" in text
+    assert (tmp_path / "our_cell.png").read_bytes().startswith(b"\x89PNG")
+    mended = tmp_path / "mended.yaml"
+    lines = text.splitlines()
+    mended.write_text("\n".join(line.removeprefix("# ") if line.split(":")[0].startswith("# ") and " " not in
+                                line.split(":")[0][2:] else line for line in lines) + "\n")  # fmt: skip
+    assert load_device(str(mended)).lacking == []
+
+
+def test_a_folder_or_a_file_in_its_way_is_said_before_anything_is_fitted(pulses, tmp_path, capsys):
+    assert main(["fit-device", str(tmp_path), "--out", str(tmp_path)]) != 0
+    assert "is a folder, not a file of pulses" in capsys.readouterr().err
+    assert main(["fit-device", str(pulses), "--out", str(pulses)]) != 0
+    assert "cannot be a folder of results" in capsys.readouterr().err
+
+
 def test_json_ranks_the_laws(pulses, tmp_path, capsys):
     assert main(["fit-device", str(pulses), "--out", str(tmp_path), "--law", "linear_step", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

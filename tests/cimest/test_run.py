@@ -54,7 +54,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("dataflow", ["naive", "optimised"])
 def test_totals_of_every_example_are_the_sums_of_their_parts(path, dataflow, tmp_path):
-    result = estimate(load(path, [f"dataflow.base={dataflow}"]), tmp_path)
+    result = estimate(load(path, [f"dataflow.base={dataflow}"]), str(tmp_path))
     with (tmp_path / "breakdown.csv").open() as file:
         rows = list(csv.DictReader(file))
     # Sums of a few hundred doubles written with all their digits: 1e-9 is far above rounding.
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_a_valid_result_so_far(monkeypatch, tmp_path):
     assert len(result["history"]) == 1
     assert any("interrupted after 1 of 3" in text for text in result["warnings"])
     monkeypatch.undo()
-    resumed = run(experiment, tmp_path, quiet=True)
+    resumed = run(experiment, str(tmp_path), quiet=True)
     assert len(resumed["history"]) == 3
     assert not any("interrupted" in text for text in resumed["warnings"])
 
