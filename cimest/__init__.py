@@ -1,3 +1,3 @@
 """cimest: how well a network learns on a compute-in-memory chip, and what that costs, from one run."""
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"

@@ -16,12 +16,15 @@ from cimest.config.loader import resolved
 from cimest.config.sections import field_at, unit_of
 from cimest.dataflow import resolve
 from cimest.estimate import energies
-from cimest.pricing import price_experiment
-from cimest.result import read_result, recorded
+from cimest.pricing import price_experiment, training_samples
+from cimest.result import read_result, recorded, trained_epochs
 from hwlib.units import pretty
 
 WHOLE = ("network", "dataset", "training.rule", "training.learning_rate", "chip.device")
 """Sections that change as one, since their keys belong together."""
+
+BACKWARD = "chip.backward_adc"
+"""Section of a part that not every chip has."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,32 @@ class Step:
     after: Any
     energy: float
     latency: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    activity : Activity, optional
+        Measured by the run.
+    samples : int
+        Of its training: what a run took, what an experiment is to take.
+    accuracy : dict, optional
+        What the run reached, as in result.json.
+    """
+
+    experiment: Experiment
+    activity: Activity | None
+    samples: int
+    accuracy: dict[str, float] | None = None
+
+    @property
+    def infers(self) -> bool:
+        """Whether nothing is trained."""
+        return self.experiment.training.kind == "none"
 
 
 def spelled(experiment: Experiment) -> dict[str, Any]:
@@ -113,8 +142,8 @@ def changed(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return {**data, key: changed(data[key], rest, value) if rest else value}
 
 
-def side(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Activity | None]:
-    """One side of a comparison: an experiment's file, or a run's folder with the activity that it measured.
+def side(path: Path, overrides: Sequence[str] = ()) -> Side:
+    """One side of a comparison: an experiment's file, or a run's folder with what it measured.
 
     Raises
     ------
@@ -124,12 +153,15 @@ def side(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Activit
         If values of a run's folder are to be changed.
     """
     if not path.is_dir():
-        return load(path, overrides), None
+        experiment = load(path, overrides)
+        return Side(experiment, None, training_samples(experiment))
     if overrides:
         raise ValueError(f"{path} is a finished run, whose values cannot be changed; give its experiment instead")
     result = read_result(path)
     experiment = Experiment.model_validate(result["experiment"])
-    return experiment, recorded(result) if result["history"] else None
+    measured = recorded(result) if result["history"] else None
+    an_epoch = training_samples(experiment) // experiment.training.epochs
+    return Side(experiment, measured, an_epoch * trained_epochs(result), result["accuracy"])
 
 
 def allowed(data: dict[str, Any]) -> Experiment | None:
@@ -139,6 +171,11 @@ def allowed(data: dict[str, Any]) -> Experiment | None:
     except ValidationError:
         return None
     return None if sizes(point) else point
+
+
+def only_forward(experiment: Experiment) -> bool:
+    """Whether the chip has no converters for a backward pass; the experiment names some, which follow the others."""
+    return BACKWARD.removeprefix("chip.") not in price_experiment(experiment).parts
 
 
 def joined(changes: list[tuple[str, Any, Any]]) -> tuple[str, Any, Any]:
@@ -164,7 +201,8 @@ def waterfall(
     """From one experiment to the other, changing one choice after the other.
 
     The bars sum to the whole difference; how large each is depends on the order, which is that of the schema. Where
-    a choice excludes one that has not changed yet, they share a bar.
+    a choice excludes one that has not changed yet, they share a bar. Converters of the backward pass have none where
+    neither chip has them.
 
     Parameters
     ----------
@@ -179,11 +217,13 @@ def waterfall(
         The first is `one` as it is, the last equals `other`.
     """
     data, target = spelled(one), spelled(other)
-    now = activity
+    now, idle = activity, only_forward(one) and only_forward(other)
     steps = [price_step(Experiment.model_validate(data), now, ("", None, None))]
     together: list[tuple[str, Any, Any]] = []
     for path, before, after in differences(data, target):
         data = changed(data, path, after)
+        if idle and path.startswith(f"{BACKWARD}."):
+            continue
         if path == "network":
             now = other_activity
         together.append((path, before, after))

@@ -9,18 +9,38 @@ from typing import Any
 
 from cimest.actions import PASSES
 from cimest.config import Experiment
+from cimest.config.calibration import Calibration
+from cimest.datasets import choose
 from cimest.estimate.calibration import CONTROL, Factors, factors, family
 from cimest.estimate.estimate import costs, duration
 from cimest.estimate.macro import FORMULAS as INFERRED
 from cimest.estimate.macro import MACRO, part_formula
-from cimest.pricing import Priced, price_experiment
-from cimest.result import recorded
+from cimest.estimate.metrics import bursts
+from cimest.estimate.uncertainty import NORMAL, areas_by_family, families, shares_of_errors, spreads_of
+from cimest.mapping.part import BOUNDARIES
+from cimest.pricing import Priced, price_experiment, training_samples
+from cimest.result import recorded, trained_epochs
 from hwlib import provenance
 from hwlib.registry import UnknownName
 
 REFERENCE = "metrics.reference.digital"
 LANES = ("experiment.chip.weight_gradient.lanes",)
-SPREAD = tuple(f"provenance.calibration.spread.{quantity}.*" for quantity in ("energy", "area"))
+SPREAD = {name: f"provenance.calibration.spread.{name}.*" for name in ("energy", "area")}
+PEAK = "metrics.power_w.peak"
+RANGE = "metrics.range."
+TRAINING = ("metrics.training_energy_j", "metrics.training_time_s")
+
+HALF = f"h = {NORMAL:.6g} √ln(1 + Σ share² (exp((ln spread / {NORMAL:.6g})²) - 1)) over the errors"
+"""See `cimest.estimate.uncertainty`."""
+
+ENDS = {"low": f"estimate × exp(-h); {HALF}", "typical": "the estimate", "high": f"estimate × exp(h); {HALF}"}
+
+MEASURED = {
+    "accuracy.test": "share of the labels of the test samples that were told right after the last epoch",
+    "accuracy.best": "largest share of the labels of the test samples that were told right after an epoch",
+    "accuracy.train": "share of the labels of the training samples that were told right during the last epoch",
+}
+"""Path in a result of what is computed from nothing, and what it is."""
 
 FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
     {
@@ -46,12 +66,12 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
         ),
         "metrics.latency_per_sample_s": ("sum of the exposed times of all passes", ("breakdown.pass.*.latency_s",)),
         "metrics.training_energy_j": (
-            "energy per sample × training samples: whole batches of images × epochs",
-            ("metrics.energy_per_sample_j", "experiment.training.epochs"),
+            "energy per sample × training samples of an epoch, in whole batches × epochs",
+            ("metrics.energy_per_sample_j",),
         ),
         "metrics.training_time_s": (
-            "latency per sample × training samples: whole batches of images × epochs",
-            ("metrics.latency_per_sample_s", "experiment.training.epochs"),
+            "latency per sample × training samples of an epoch, in whole batches × epochs",
+            ("metrics.latency_per_sample_s",),
         ),
         "metrics.area_mm2": ("sum over components", ("breakdown.component.*.area_mm2",)),
         "metrics.leakage_w": ("leakage energy / time", ("breakdown.component.*.leakage_energy_j",)),
@@ -64,8 +84,8 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
             "energy per sample / latency per sample",
             ("metrics.energy_per_sample_j", "metrics.latency_per_sample_s"),
         ),
-        "metrics.power_w.peak": (
-            "largest energy / time of one pass of one layer, or of a pipeline's interval, + leakage power",
+        PEAK: (
+            "largest dynamic energy / time of one pass of one layer, or of a pipeline's interval, + leakage power",
             ("metrics.leakage_w",),
         ),
         "metrics.executed_ops_per_sample": (
@@ -94,21 +114,23 @@ FORMULAS: dict[str, tuple[str, tuple[str, ...]]] = (
             "operations / energy within the boundary / 1e12",
             ("metrics.ops_per_sample", f"metrics.energy_per_sample_by_boundary_j.{boundary}"),
         )
-        for boundary in ("macro", "chip", "system")
+        for boundary in BOUNDARIES
     }
     | {
-        f"metrics.range.{name}.{end}": (
-            "estimate" if end == "typical" else f"estimate {sign} NORMAL deviations: see `cimest.estimate.uncertainty`",
-            (f"metrics.{name}", *SPREAD),
-        )
-        for end, sign in (("low", "less"), ("typical", ""), ("high", "plus"))
-        for name in (
-            *(f"energy_per_sample_by_boundary_j.{boundary}" for boundary in ("macro", "chip", "system")),
-            *(f"efficiency_tops_per_w.{boundary}" for boundary in ("macro", "chip", "system")),
-            "area_mm2",
+        f"{RANGE}{name}.{end}": (formula, (f"metrics.{name}", *([] if end == "typical" else [SPREAD[quantity]])))
+        for end, formula in ENDS.items()
+        for name, quantity in (
+            *((f"energy_per_sample_by_boundary_j.{boundary}", "energy") for boundary in BOUNDARIES),
+            *((f"efficiency_tops_per_w.{boundary}", "energy") for boundary in BOUNDARIES),
+            ("area_mm2", "area"),
         )
     }
-    | {"metrics.range.coverage": ("probability that a chip's own figure lies between low and high", SPREAD)}
+    | {
+        f"{RANGE}coverage": (
+            "probability that a chip's own figure lies between low and high",
+            tuple(SPREAD.values()),
+        )
+    }
     | {
         f"{REFERENCE}.{name}": (f"{formula} of a digital accelerator: see `cimest.dataflow.accelerator`", inputs)
         for name, formula, inputs in (
@@ -191,10 +213,16 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
     ------
     UnknownName
         If the path leads to no number that can be explained.
+    ValueError
+        If it leads to an accuracy of a result that has none.
     """
-    numbers = dict(leaves({key: result[key] for key in ("metrics", "breakdown")}))
+    if path in MEASURED and not result["accuracy"]:
+        raise ValueError(f"the result has no accuracy: {result['absent']['accuracy']}")
+    numbers = dict(leaves({key: result[key] or {} for key in ("accuracy", "metrics", "breakdown")}))
     if path not in numbers:
         raise UnknownName("number of the result", path, numbers)
+    if path in MEASURED:
+        return Explanation(path, numbers[path], f"measured, not computed: {MEASURED[path]}", _measured(result))
     formulas = FORMULAS | INFERRED if "macro" in result["metrics"] else FORMULAS
     if path in formulas or path.startswith(f"{MACRO}.components."):
         formula, inputs = formulas[path] if path in formulas else part_formula(*path.split(".")[-2:])
@@ -202,7 +230,7 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
         everything = dict(leaves(result))
         for pattern in inputs:
             found |= {key: value for key, value in everything.items() if _matches(key, pattern)}
-        return Explanation(path, numbers[path], formula, found)
+        return Explanation(path, numbers[path], formula, found | _recomputed(result, path))
     experiment = Experiment.model_validate(result["experiment"])
     priced = price_experiment(experiment, recorded(result))
     using = factors(experiment.chip.calibration)
@@ -217,6 +245,52 @@ def explain(result: dict[str, Any], path: str) -> Explanation:
 def _matches(path: str, pattern: str) -> bool:
     keys, wanted = path.split("."), pattern.split(".")
     return len(keys) == len(wanted) and all(want in ("*", key) for key, want in zip(keys, wanted, strict=True))
+
+
+def _measured(result: dict[str, Any]) -> dict[str, Any]:
+    """What an accuracy was measured with."""
+    experiment = Experiment.model_validate(result["experiment"])
+    choice = experiment.dataset
+    tested = choice.validation or choice.test or choose(choice.name, choice.options).test
+    return {
+        "experiment.network.name": experiment.network.name,
+        "experiment.dataset.name": choice.name,
+        f"test samples{', held out of the training samples' if choice.validation else ''}": tested,
+        "training samples of an epoch": _samples_of_an_epoch(experiment),
+        "epochs": trained_epochs(result),
+        "experiment.seed": experiment.seed,
+    }
+
+
+def _samples_of_an_epoch(experiment: Experiment) -> int:
+    return training_samples(experiment) // experiment.training.epochs
+
+
+def _recomputed(result: dict[str, Any], path: str) -> dict[str, Any]:
+    """Inputs of a formula that are no numbers of the result."""
+    experiment = Experiment.model_validate(result["experiment"])
+    if path in TRAINING:
+        return {"training samples of an epoch": _samples_of_an_epoch(experiment), "epochs": trained_epochs(result)}
+    if path != PEAK and (path.endswith(("typical", "coverage")) or not path.startswith(RANGE)):
+        return {}
+    priced = price_experiment(experiment, recorded(result))
+    if path == PEAK:
+        place = result["metrics"]["power_w"]["peak_at"]
+        energy, time = bursts(priced.estimate)[place]
+        return {f"dynamic energy of {place} [J]": energy, f"time of {place} [s]": time}
+    return _shares(priced, experiment.chip.calibration, path)
+
+
+def _shares(priced: Priced, choice: Calibration, path: str) -> dict[str, Any]:
+    """What of a figure has which error, and how wide the DRAM's is, which belongs to no calibration."""
+    spreads = spreads_of(choice, priced.parts, priced.tech)
+    if path.startswith(f"{RANGE}area_mm2"):
+        sums, errors = areas_by_family(priced.estimate), spreads["area"]
+    else:
+        sums, errors = families(priced.estimate)[path.split(".")[-2]], spreads["energy"]
+    shares = shares_of_errors(sums, errors)
+    memory = {"spread of dram": errors["dram"]} if "dram" in errors else {}
+    return {f"share of {name}": shares.get(name, 0.0) for name in errors} | memory
 
 
 def _control(priced: Priced, using: Factors, quantity: str, path: str, value: float) -> Explanation:

@@ -107,6 +107,12 @@ def read_result(run: Path) -> dict[str, Any]:
     return found
 
 
+def trained_epochs(result: dict[str, Any]) -> int:
+    """Epochs behind the training energy of a result: those that were run, or of an estimate those that are wanted."""
+    wanted = result["experiment"]["training"]["epochs"] if result["metrics"]["training_energy_j"] else 0
+    return len(result["history"]) or wanted  # a run that was stopped in its first epoch has taken no energy
+
+
 def recorded(result: dict[str, Any]) -> Activity:
     """The activity that a result was priced with."""
     layers = {name: LayerActivity(**entry) for name, entry in result["activity"].items()}

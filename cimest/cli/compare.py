@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cimest.cli.common import console, json_option, print_json
+
+if TYPE_CHECKING:
+    from cimest.compare import Side, Step
+
+SHOWN = {
+    "accuracy": ("Test accuracy", "%"),
+    "energy_per_sample_j": ("Energy per sample", "J"),
+    "latency_per_sample_s": ("Latency per sample", "s"),
+    "training_energy_j": ("Training energy", "J"),
+    "training_time_s": ("Training time", "s"),
+    "area_mm2": ("Area", "mm²"),
+    "leakage_w": ("Leakage", "W"),
+    "throughput_tops": ("Throughput", "TOPS"),
+    "efficiency_macro": ("Efficiency, macro", "TOPS/W"),
+    "efficiency_chip": ("Efficiency, chip", "TOPS/W"),
+    "efficiency_system": ("Efficiency, system", "TOPS/W"),
+}
+"""Figures of merit of a design or run, and their names and units as `cimest run` prints them."""
 
 
 @click.command()
@@ -23,40 +41,56 @@ def compare(
 ) -> None:
     """Compare the experiments or finished runs A and B; without B, A with the changes of `--with`."""
     from cimest.compare import side, waterfall
-    from cimest.estimate import metrics
-    from cimest.pricing import digital_reference, price_experiment, training_samples
-    from cimest.result import plain
+    from cimest.result import make_folder
 
-    one, activity = side(first, both)
-    other, other_activity = side(second or first, (*both, *only))
-    steps = waterfall(one, other, activity, other_activity)
-    figures = []
-    for experiment, measured in ((one, activity), (other, other_activity)):
-        priced = price_experiment(experiment, measured)
-        device, batch, samples = experiment.chip.device, experiment.training.batch, training_samples(experiment)
-        infers = experiment.training.kind == "none"
-        figures.append(metrics(priced.estimate, priced.network, device, priced.activity, batch, samples, infers))
-    # Beside both stands what a digital accelerator with the node, bits and buffers of B takes to train.
-    try:
-        reference = None if infers else digital_reference(other, priced)
-    except ValueError:
-        reference = None
-    answer = plain({"steps": [asdict(step) for step in steps], "metrics": figures, "reference": {"digital": reference}})
+    if second is None and not only:
+        raise click.UsageError("there is nothing to compare A with: name B, or say with --with what B has otherwise")
+    one, other = side(first, both), side(second or first, (*both, *only))
+    if out is not None:
+        make_folder(out)
+    steps = waterfall(one.experiment, other.experiment, one.activity, other.activity)
+    answer = _answer(steps, (one, other))
     if out is not None:
         from cimest.report.waterfall import write
 
-        write(steps, answer, out)
+        samples = {"inference" if of.infers else "training sample" for of in (one, other)}
+        write(steps, answer, out, samples.pop() if len(samples) == 1 else "sample")
     if as_json:
         print_json(answer)
     else:
-        _print(steps, figures, reference)
+        _print(steps, answer)
 
 
-def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str, Any] | None) -> None:
+def _answer(steps: list[Step], sides: tuple[Side, Side]) -> dict[str, Any]:
+    """Everything that is compared, as `--json` prints it."""
+    from cimest.estimate import metrics
+    from cimest.pricing import digital_reference, price_experiment
+    from cimest.result import plain
+
+    figures = []
+    for of in sides:
+        priced = price_experiment(of.experiment, of.activity)
+        device, batch = of.experiment.chip.device, of.experiment.training.batch
+        figures.append(metrics(priced.estimate, priced.network, device, priced.activity, batch, of.samples, of.infers))
+    # Beside both stands what a digital accelerator with the node, bits and buffers of B takes to train.
+    try:
+        reference = None if of.infers else digital_reference(of.experiment, priced)
+    except ValueError:
+        reference = None
+    return plain(
+        {
+            "steps": [asdict(step) for step in steps],
+            "accuracy": [of.accuracy for of in sides],
+            "metrics": figures,
+            "reference": {"digital": reference},
+        }
+    )
+
+
+def _print(steps: list[Step], answer: dict[str, Any]) -> None:
     from rich.table import Table
 
     from cimest.compare import shown_apart
-    from cimest.report.headline import number
     from hwlib.units import pretty
 
     table = Table("choice", "A", "B", "energy per sample", "change", "latency", "change", box=None)
@@ -70,19 +104,50 @@ def _print(steps: list[Any], figures: list[dict[str, Any]], reference: dict[str,
         table.add_row(named, *values, energy, moved[0], latency, moved[1])
         before = step
     console().print(table)
+    reference = answer["reference"]["digital"]
     beside = Table("", "A", "B", "B/A", *(["digital, as B"] if reference else []), box=None)
-    for key in ("energy_per_sample_j", "latency_per_sample_s", "area_mm2", "leakage_w", "throughput_tops"):
-        one, other = (float(entry[key]) for entry in figures)
-        third = [number(float(reference[key]))] if reference else []
-        beside.add_row(key, number(one), number(other), number(other / one), *third)
-    for boundary in figures[0]["efficiency_tops_per_w"]:
-        one, other = (float(entry["efficiency_tops_per_w"][boundary]) for entry in figures)
-        third = [number(float(reference["efficiency_tops_per_w"][boundary]))] if reference else []
-        beside.add_row(f"TOPS/W, {boundary}", number(one), number(other), number(other / one), *third)
-    for name, entry in zip("AB", figures, strict=True):
-        slowest, power = entry["bottleneck"], entry["power_w"]
-        beside.add_row(f"sets the time of {name}", *([""] * (name == "B")), f"{slowest['resource']}")
-        beside.add_row(
-            f"peak power of {name}", *([""] * (name == "B")), f"{pretty(float(power['peak']), 'W')}, {power['peak_at']}"
-        )
+    for row in _rows(answer):
+        beside.add_row(*row[: len(beside.columns)])
     console().print(beside)
+
+
+def _rows(answer: dict[str, Any]) -> list[list[str]]:
+    """Name, A, B, B over A, and the digital accelerator, of each figure of merit that A or B has."""
+    from cimest.report.groups import label
+    from cimest.report.headline import number, place
+    from hwlib.units import pretty
+
+    one, other = (_flat(*of) for of in zip(answer["metrics"], answer["accuracy"], strict=True))
+    reference = answer["reference"]["digital"]
+    third = _flat(reference) if reference else {}
+    rows = []
+    for key, (name, unit) in SHOWN.items():
+        before, after, digital = (of.get(key) for of in (one, other, third))
+        if before is not None or after is not None:
+            ratio = number(after / before) if before and after is not None else ""
+            rows.append([name, _text(before, unit), _text(after, unit), ratio, _text(digital, unit, "")])
+    powers = [entry["power_w"] for entry in answer["metrics"]]
+    peaks = (f"{pretty(power['peak'], 'W')}, {place(power['peak_at'])}" for power in powers)
+    rows.append(["Peak power", *peaks, number(powers[1]["peak"] / powers[0]["peak"])])
+    rows.append(["Bottleneck", *(label(entry["bottleneck"]["resource"]) for entry in answer["metrics"])])
+    return rows
+
+
+def _flat(figures: dict[str, Any], accuracy: dict[str, float] | None = None) -> dict[str, Any]:
+    """Figures of merit by the keys of `SHOWN`, and others."""
+    efficiency = {f"efficiency_{name}": value for name, value in figures["efficiency_tops_per_w"].items()}
+    return figures | efficiency | {"accuracy": accuracy and accuracy["test"]}
+
+
+def _text(value: float | None, unit: str, absent: str = "–") -> str:
+    """A figure of merit with its unit."""
+    from cimest.report.headline import duration, number
+    from hwlib.units import pretty
+
+    if value is None:
+        return absent
+    if unit == "%":
+        return f"{100 * value:.2f} %"
+    if unit == "s":
+        return duration(value)
+    return pretty(value, unit) if unit in ("J", "W") else f"{number(value)} {unit}"

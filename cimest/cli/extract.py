@@ -36,16 +36,23 @@ def extract(
 
     Test the last weights, their mean, the mean in words of a few bits, and both written to other devices.
     """
+    if out is not None:
+        from cimest.result import make_folder
+
+        if out.suffix != ".npz" or out.is_dir():
+            better = out / "weights.npz" if out.is_dir() else out.with_name(f"{out.name}.npz")
+            raise click.BadParameter(f"{out} is no .npz file; name one, such as {better}", param_hint="--out")
+        make_folder(out.parent)
     found = _extracted(run, epochs, readings, rate, device)
+    means = found.pop("means")
     if out is not None:
         import numpy as np
 
-        np.savez(out, **found.pop("means"))
-    found.pop("means", None)
+        np.savez(out, **means)
     if as_json:
         print_json(found)
     elif not quiet:
-        _print(found)
+        _print(found, out)
 
 
 def _extracted(run: Path, epochs: int, readings: int, rate: float | None, device: str | None) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def _extracted(run: Path, epochs: int, readings: int, rate: float | None, device
     }
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], file: Path | None) -> None:
     from rich.table import Table
 
     from hwlib.units import pretty
@@ -101,3 +108,5 @@ def _print(found: dict[str, Any]) -> None:
         f"{found['readings']} readings took {pretty(found['energy_j'], 'J')} and {pretty(found['time_s'], 's')}; "
         f"written to {found['device']}; learning rate {found['learning_rate']:.3g}"
     )
+    if file is not None:
+        out.print(f"averaged weights: {file}", markup=False)

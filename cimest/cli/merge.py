@@ -24,12 +24,13 @@ def merge(
     What the shards were given with `--set`, this needs too.
     """
     from cimest.cli.sweep import explore, show
-    from cimest.explore.store import gather
+    from cimest.explore.store import gather, prepare
     from cimest.explore.sweep import read_sweep
     from cimest.explore.workers import Nobody
     from cimest.result import plain
 
     read = read_sweep(sweep, overrides)
+    prepare(read, out)
     found = gather(shards, out)
     study = explore(read, out, Nobody(), 1e9, (0, 1), shown=not (quiet or as_json))
     if found and not (study.summary["trainings"] or {}).get("done"):

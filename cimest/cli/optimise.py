@@ -41,12 +41,15 @@ def optimise_dataflow(
     from cimest.config import load
     from cimest.config.loader import dump_yaml
     from cimest.explore.dataflow import optimise
+    from cimest.result import make_folder
     from cimest.run import estimate
     from hwlib.units import parse, pretty
 
     given = load(experiment, overrides)
     if given.training.kind == "none":
         raise click.UsageError("the dataflow of a training step is searched; with `training: none` there is none")
+    if out is not None:
+        make_folder(out)
     with Progress(console=_stderr(), disable=quiet or as_json, transient=True) as progress:
         task = progress.add_task("designs", total=None)
 

@@ -34,13 +34,15 @@ def plot(
     """Draw one figure of the sweep in FOLDER, or without a name all of them, as SVG, PDF and PNG."""
     from cimest.explore.report import draw, save_all
     from cimest.explore.store import read
+    from cimest.result import make_folder
 
     options = {"x": horizontal, "y": vertical, "metric": metric, "colour": colour}
     chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if chosen and figure is None:
         raise click.UsageError(f"--{next(iter(chosen))} needs the name of a figure: {', '.join(FIGURES)}")
-    drawn = draw(*read(folder), only=figure, **chosen)
-    written = [str(path) for path in save_all(drawn, out or folder / "figures")]
+    swept, target = read(folder), out or folder / "figures"
+    make_folder(target)
+    written = [str(path) for path in save_all(draw(*swept, only=figure, **chosen), target)]
     if as_json:
         print_json(written)
     else:

@@ -33,6 +33,7 @@ def program(experiment: str, overrides: tuple[str, ...], out: Path | None, quiet
     from cimest.config import load
     from cimest.programming.study import study
     from cimest.programming.trained import from_run, with_programming
+    from cimest.result import make_folder
 
     folder, trained = Path(experiment), None
     if folder.is_dir():
@@ -40,6 +41,8 @@ def program(experiment: str, overrides: tuple[str, ...], out: Path | None, quiet
         loaded = with_programming(trained.experiment, overrides)
     else:
         loaded = load(experiment, overrides, fitting=False)
+    if out is not None:
+        make_folder(out)
     with Progress(console=Console(stderr=True), disable=quiet or as_json, transient=True) as progress:
         task = progress.add_task("programming", total=None)
         found = study(loaded, trained, lambda what: progress.update(task, description=what, advance=1))

@@ -47,8 +47,10 @@ def sweep(
 ) -> None:
     """Price every design of the file SWEEP, and train those that learn differently.
 
-    Started again with the same folder, it continues: no training is lost, and none is run twice.
+    Started again with the same folder, it continues: no training is lost, and none is run twice. Axes, objectives and
+    limits may have changed; the folder of a sweep of another experiment is refused.
     """
+    from cimest.explore.store import prepare
     from cimest.explore.sweep import read_sweep
     from cimest.explore.workers import make
     from hwlib.units import parse
@@ -58,6 +60,7 @@ def sweep(
     if shard != (0, 1) and (read.accuracy is None or read.search is not None):
         raise click.UsageError("--shard shares trainings out; this sweep has none that are known beforehand")
     folder = out or Path("runs") / sweep.stem
+    prepare(read, folder)
     chosen = make(workers or (os.cpu_count() or 1), scheduler if read.accuracy else None)
     study = explore(read, folder, chosen, limit, shard, shown=not (quiet or as_json))
     if as_json:
@@ -108,21 +111,25 @@ def show(study: Study, folder: Path) -> None:
     from rich.table import Table
 
     from cimest.explore.axes import short
+    from cimest.explore.figures import counted
+    from cimest.explore.limits import sentences
     from cimest.explore.report import cell
     from cimest.explore.store import flat
     from cimest.report.headline import number
 
     summary, out = study.summary, console()
     out.print(
-        f"{summary['points']} designs, {summary['feasible']} within the limits, {summary['front']} on the front; "
-        f"{number(summary['points_per_second'])} designs priced a second"
+        f"{counted(summary['points'], 'design')}, {summary['feasible']} within the limits, "
+        f"{summary['front']} on the front; {number(summary['points_per_second'])} designs priced a second"
     )
+    for sentence in sentences(summary):
+        out.print(sentence, markup=False)
     for reason, count in summary["refused"].items():
         if count:
             out.print(f"{count} refused: {reason}", markup=False)
     if trained := summary["trainings"]:
         left = f", {trained['left_out']} left out" if trained["left_out"] else ""
-        out.print(f"{trained['distinct']} distinct trainings, {trained['run_now']} run now{left}")
+        out.print(f"{counted(trained['distinct'], 'distinct training')}, {trained['run_now']} run now{left}")
     frame = flat(study.dataset)
     names = [*summary["axes"], *summary["objectives"]]
     first = next(iter(summary["objectives"]))
@@ -130,5 +137,6 @@ def show(study: Study, folder: Path) -> None:
     table = Table(*(short(name).replace(".", "\n").replace("_", " ") for name in names), box=None)
     for row in best[names].itertuples(index=False):
         table.add_row(*(cell(name, value, summary) for name, value in zip(names, row, strict=True)))
-    out.print(table)
+    if table.rows:
+        out.print(table)
     out.print(f"results: {folder}")

@@ -30,6 +30,10 @@ def validate(out: Path | None, as_json: bool) -> None:
     from cimest.validate import validate as compared
     from cimest.validate.silicon import silicon
 
+    if out is not None:
+        from cimest.result import make_folder
+
+        make_folder(out)
     rows, study = compared(), silicon()
     if out is not None:
         from cimest.report import scaling

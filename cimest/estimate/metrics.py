@@ -86,6 +86,25 @@ def bottleneck(estimate: Estimate) -> dict[str, Any]:
     return {"resource": names, "time_s": longest[()], "share": longest / estimate.time()}
 
 
+def bursts(estimate: Estimate) -> dict[str, tuple[Real, Real]]:
+    """Dynamic energy [J] and time [s] of each pass of each layer by itself, and of the interval of a pipeline."""
+    spent: dict[tuple[str, str], Real] = {}
+    times: dict[tuple[str, str], Real] = {}
+    for cell, value in estimate.energy.items():
+        spent[cell[:2]] = spent.get(cell[:2], 0.0) + value
+    for cell, value in estimate.alone.items():
+        times[cell[:2]] = times.get(cell[:2], 0.0) + value
+    found: dict[str, tuple[Real, Real]] = {}
+    together: Real = 0.0
+    for key in sorted(spent.keys() & times.keys()):  # a pass that takes no time has no power
+        flowing = estimate.pipeline.flowing(*key) if estimate.pipeline else 0.0
+        found[f"{key[1]} of {key[0]}"] = (1 - flowing) * spent[key], times[key]
+        together = together + flowing * spent[key]
+    if estimate.stages:
+        found["pipeline"] = together, np.max(np.stack(np.broadcast_arrays(*estimate.stages.values())), axis=0)
+    return found
+
+
 def peak_power(estimate: Estimate) -> dict[str, Any]:
     """Largest power averaged over a layer's pass, or over the interval of a pipeline, with leakage.
 
@@ -94,21 +113,10 @@ def peak_power(estimate: Estimate) -> dict[str, Any]:
     dict
         `peak` [W] and `peak_at`, when that is.
     """
-    spent: dict[tuple[str, str], Real] = {}
-    times: dict[tuple[str, str], Real] = {}
-    for cell, value in estimate.energy.items():
-        spent[cell[:2]] = spent.get(cell[:2], 0.0) + value
-    for cell, value in estimate.alone.items():
-        times[cell[:2]] = times.get(cell[:2], 0.0) + value
-    powers: dict[str, Real] = {}
-    together: Real = 0.0
-    for key in sorted(spent.keys() & times.keys()):  # a pass that takes no time has no power
-        flowing = estimate.pipeline.flowing(*key) if estimate.pipeline else 0.0
-        alone = (1 - flowing) * np.where(times[key] > 0, spent[key] / np.maximum(times[key], 1e-30), 0.0)
-        powers[f"{key[1]} of {key[0]}"] = alone
-        together = together + flowing * spent[key]
-    if estimate.stages:
-        powers["pipeline"] = together / np.max(np.stack(np.broadcast_arrays(*estimate.stages.values())), axis=0)
+    powers = {
+        name: np.where(time > 0, energy / np.maximum(time, 1e-30), 0.0)
+        for name, (energy, time) in bursts(estimate).items()
+    }
     stacked = np.stack(np.broadcast_arrays(*powers.values()))
     names = np.array(list(powers))[stacked.argmax(axis=0)]
     return {"peak": (stacked.max(axis=0) + sum(estimate.leakage.values()))[()], "peak_at": names}

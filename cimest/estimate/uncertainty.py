@@ -73,14 +73,20 @@ def half_width(sums: Mapping[str, Real], spreads: Mapping[str, float]) -> Real:
     float or array
         `NORMAL` standard deviations of the logarithm of the sum.
     """
+    shares = shares_of_errors(sums, spreads)
+    squared = sum(share**2 * np.expm1(deviation(spreads[error]) ** 2) for error, share in shares.items())
+    return NORMAL * np.sqrt(np.log1p(squared))
+
+
+def shares_of_errors(sums: Mapping[str, Real], spreads: Mapping[str, float]) -> dict[str, Real]:
+    """Share of a sum that has each error; parameters as of `half_width`."""
     whole = np.maximum(sum(sums.values()), 1e-300)
     shares: dict[str, Real] = {}
     for name, value in sums.items():
         named = SHARED.get(name, name)
         error = named if named in spreads else REST
         shares[error] = shares.get(error, 0.0) + value / whole
-    squared = sum(share**2 * np.expm1(deviation(spreads[error]) ** 2) for error, share in shares.items())
-    return NORMAL * np.sqrt(np.log1p(squared))
+    return shares
 
 
 def deviation(factor: float) -> float:
@@ -131,25 +137,35 @@ def ranges(
     dict
         `coverage`, and the keys of `metrics` that have a range, each with `low`, `typical` and `high`.
     """
-    spreads = spread(choice)
-    of_energy = dict(spreads["energy"])
-    if "dram" in parts:  # a bare macro has none
-        of_energy["dram"] = memory_spread(parts["dram"], tech)
+    spreads = spreads_of(choice, parts, tech)
     energy, efficiency = {}, {}
     for boundary, sums in families(estimate).items():
-        typical, half = sum(sums.values()), half_width(sums, of_energy)
+        typical, half = sum(sums.values()), half_width(sums, spreads["energy"])
         energy[boundary] = _around(typical, half)
         efficiency[boundary] = _around(operated / typical / 1e12, half)
-    areas: dict[str, Real] = {}
-    for part, value in estimate.area.items():
-        if estimate.boundary[part] != "system":
-            areas[family(part)] = areas.get(family(part), 0.0) + value * 1e6
+    areas = areas_by_family(estimate)
     return {
         "coverage": COVERAGE,
         "energy_per_sample_by_boundary_j": energy,
         "efficiency_tops_per_w": efficiency,
         "area_mm2": _around(sum(areas.values()), half_width(areas, spreads["area"])),
     }
+
+
+def spreads_of(choice: Calibration, parts: Mapping[str, Part], tech: Technology) -> dict[str, dict[str, float]]:
+    """As `spread`, with the DRAM of a chip that has one; parameters as of `ranges`."""
+    spreads = spread(choice)
+    own = {"dram": memory_spread(parts["dram"], tech)} if "dram" in parts else {}  # a bare macro has none
+    return {**spreads, "energy": spreads["energy"] | own}
+
+
+def areas_by_family(estimate: Estimate) -> dict[str, Real]:
+    """Area on the chip by family. [mm²]"""
+    areas: dict[str, Real] = {}
+    for part, value in estimate.area.items():
+        if estimate.boundary[part] != "system":
+            areas[family(part)] = areas.get(family(part), 0.0) + value * 1e6
+    return areas
 
 
 def _around(typical: Real, half: Real) -> dict[str, Real]:

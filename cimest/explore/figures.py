@@ -28,6 +28,9 @@ PALE = "#c9c9c6"
 DRAWN = 20_000
 """Dominated points that a figure draws at most, chosen at random: more could not be told apart (our choice)."""
 
+PREFIXED = ("J", "s", "W")
+"""Units that take a prefix."""
+
 LINES = 300
 """Dominated lines among the parallel coordinates."""
 
@@ -77,6 +80,19 @@ def metric_text(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name == "accuracy" else number(value)
 
 
+def with_unit(name: str, value: float) -> str:
+    """A metric for people, with its unit and no zeros at its end."""
+    unit = METRICS[name].unit
+    if name == "accuracy":
+        return f"{100 * value:.4g} %"
+    return pretty(value, unit) if unit in PREFIXED else f"{value:.4g} {unit}".rstrip()
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 design`, `2 designs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def tick_unit(axes: Axes, side: str, name: str) -> None:
     """Ticks of a metric with the prefix of their unit, where it is one of SI; those of an accuracy in per cent."""
     from matplotlib.ticker import FuncFormatter, PercentFormatter
@@ -84,7 +100,7 @@ def tick_unit(axes: Axes, side: str, name: str) -> None:
     unit = METRICS[name].unit
     if name == "accuracy":
         getattr(axes, f"{side}axis").set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
-    if unit in ("J", "s", "W"):
+    if unit in PREFIXED:
         line = getattr(axes, f"{side}axis")
         line.set_major_formatter(FuncFormatter(lambda value, _: pretty(value, unit)))
         line.set_label_text(line.get_label_text().removesuffix(f" ({unit})"))
@@ -181,7 +197,7 @@ def front(
             scale_log(axes, side)
         getattr(axes, f"set_{side}label")(title_of(name))
         tick_unit(axes, side, name)
-    axes.set_title(f"{len(best)} of {len(good)} designs are not beaten")
+    axes.set_title(f"{len(best)} of {counted(len(good), 'design')} {'is' if len(best) == 1 else 'are'} not beaten")
     axes.grid()
     figure.legend(loc="outside right upper", markerscale=1.0)
     return figure
@@ -195,10 +211,18 @@ def _telling(best: DataFrame, summary: dict[str, Any]) -> str | None:
 def heatmap(
     frame: DataFrame, summary: dict[str, Any], x: str | None = None, y: str | None = None, metric: str | None = None
 ) -> Figure | None:
-    """The best value of a metric over two axes, whatever the others are. None if there is only one axis."""
+    """The best value of a metric over two axes, whatever the others are. None if there is only one axis.
+
+    Raises
+    ------
+    ValueError
+        If both axes are the same.
+    """
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
+    if x is not None and x == y:
+        raise ValueError(f"--x and --y are both {x}: a heat map needs two different axes")
     ranked = [name for name in influence(summary) if frame[name].nunique() > 1 and name not in (x, y)]
     vertical = known_axis(y, summary) if y else (ranked.pop(0) if ranked else None)
     horizontal = known_axis(x, summary) if x else (ranked.pop(0) if ranked else None)
@@ -268,7 +292,9 @@ def parallel(frame: DataFrame, summary: dict[str, Any]) -> Figure:
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0)
-    axes.set_title(f"{len(best)} designs on the front (dark), {len(behind)} of {int((~on).sum())} others")
+    axes.set_title(
+        f"{counted(len(best), 'design')} on the front (dark), {len(behind)} of {counted(int((~on).sum()), 'other')}"
+    )
     return figure
 
 

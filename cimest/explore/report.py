@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cimest.explore import figures, tradeoffs
+from cimest.explore.limits import sentences, without_front
 from cimest.explore.store import read
-from cimest.report.figures import save, style
+from cimest.report.figures import DOUBLE, save, style
 from cimest.report.headline import number
 from cimest.report.page import inline
 from cimest.report.templating import template
+from cimest.result import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +55,10 @@ def draw(frame: DataFrame, summary: dict[str, Any], only: str | None = None, **o
     Raises
     ------
     ValueError
-        If the figure takes no such option, or the sweep has no data for it.
+        If the figure takes no such option, or the sweep has no data for it, or no design on the front.
     """
+    if not frame["front"].any():
+        raise ValueError(f"there is nothing to draw, since {without_front(summary)}")
     drawn: dict[str, Figure] = {}
     with style():
         for name, (drawer, _) in DRAWERS.items():
@@ -63,15 +67,10 @@ def draw(frame: DataFrame, summary: dict[str, Any], only: str | None = None, **o
                 if refused := [option for option in options if option not in accepted]:
                     takes = ", ".join(f"--{option}" for option in accepted) or "no options"
                     raise ValueError(f"the figure {name} has no --{refused[0]}; it takes {takes}")
-                figure = drawer(frame, summary, **options) if frame["front"].any() else None  # else nothing is known
+                figure = drawer(frame, summary, **options)
                 if figure is not None:
                     drawn[name] = figure
-        if (
-            only is None
-            and frame["front"].any()
-            and {"accuracy", "density_tops_per_mm2"} <= set(frame)
-            and frame["accuracy"].notna().any()
-        ):
+        if only is None and {"accuracy", "density_tops_per_mm2"} <= set(frame) and frame["accuracy"].notna().any():
             drawn["pareto_density"] = figures.front(frame, summary, "density_tops_per_mm2", "accuracy")
         for figure in drawn.values():
             figure.draw_without_rendering()
@@ -83,7 +82,7 @@ def draw(frame: DataFrame, summary: dict[str, Any], only: str | None = None, **o
 
 def save_all(drawn: dict[str, Figure], folder: Path) -> list[Path]:
     """Write figures as SVG, PDF and PNG."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for name, figure in drawn.items():
         for kind in FORMATS:
@@ -95,7 +94,7 @@ def save_all(drawn: dict[str, Figure], folder: Path) -> list[Path]:
 def write_report(folder: Path) -> Path:
     """Draw all figures of a sweep's folder, and write its page."""
     frame, summary = read(folder)
-    drawn = draw(frame, summary)
+    drawn = draw(frame, summary) if frame["front"].any() else {}
     save_all(drawn, folder / "figures")
     names = [*summary["axes"], *summary["objectives"]]
     best = frame[frame["front"].astype(bool)]
@@ -105,14 +104,22 @@ def write_report(folder: Path) -> Path:
     captions["pareto_density"] = captions["pareto"]
     page = template("sweep.html").render(
         summary=summary,
+        limits=sentences(summary),
+        without_front=None if len(best) else without_front(summary),
         figures=[
-            (name, inline(name, (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")), captions[name])
-            for name in drawn
+            (
+                name,
+                inline(name, (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")),
+                captions[name],
+                min(1.0, figure.get_figwidth() / DOUBLE),
+            )
+            for name, figure in drawn.items()
         ],
         heading=[figures.title_of(name) for name in names],
         rows=[[cell(name, row[name], summary) for name in names] for _, row in best.iterrows()],
         axes={name: [figures.value_of(name, v, summary) for v in a["labels"]] for name, a in summary["axes"].items()},
         number=number,
+        counted=figures.counted,
     )
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 from cimest.config import ConfigError, Experiment
 from cimest.explore.cost import figures
 from cimest.explore.front import pareto
+from cimest.explore.limits import beyond
 from cimest.explore.space import Space
 from cimest.explore.study import Progress, Study, described, feasible, peak_memory, to_table
 from cimest.explore.sweep import Sweep
@@ -148,6 +149,7 @@ def _study(sweep: Sweep, space: Space, evaluator: _Evaluator, asked: int, second
         "asked": asked,
         "refused": {reason: list(evaluator.reasons.values()).count(reason) for reason in evaluator.reasons.values()},
         "feasible": int(good.sum()),
+        "beyond_limits": beyond(sweep.limits, table, refused),
         "front": int(table["front"].sum()),
         "points_per_second": len(places) / seconds,
         "sensitivities": None,  # a search looks where it is good, so its points say nothing about variance

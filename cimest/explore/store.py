@@ -10,14 +10,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cimest.compare import differences, shown_apart
+from cimest.config.loader import resolved
 from cimest.explore.training import write_whole
-from cimest.result import plain
+from cimest.result import make_folder, plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from xarray import Dataset
 
     from cimest.explore.study import Study
+    from cimest.explore.sweep import Sweep
+
+
+def prepare(sweep: Sweep, out: Path) -> None:
+    """Make the folder of a sweep, unless it holds prices of another experiment.
+
+    Axes, objectives, limits and trainings may have changed: the folder is there to be gone on with.
+
+    Raises
+    ------
+    ValueError
+        If it is such a folder, or cannot be written to.
+    """
+    make_folder(out)
+    file = out / "sweep.json"
+    if not file.is_file():
+        return
+    there = json.loads(file.read_text(encoding="utf-8"))["experiment"]
+    here = plain(resolved(sweep.experiment(fitting=False)))
+    for path, before, after in differences(there, here):
+        if path.partition(".")[0] != "programming":  # no sweep programs
+            old, new = ("not set" if text == "None" else text for text in shown_apart(path, before, after))
+            raise ValueError(
+                f"{out} holds a sweep of another experiment: {path} is {old} there and {new} here; "
+                f"choose another folder, or remove {file}"
+            )
 
 
 def write(study: Study, out: Path) -> list[Path]:
@@ -28,7 +56,7 @@ def write(study: Study, out: Path) -> list[Path]:
     list of Path
         points.csv always, points.nc with h5netcdf, points.parquet with pyarrow, sweep.json last.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     frame = flat(study.dataset)
     written = [out / "points.csv"]
     _write_csv(frame, written[0])
@@ -52,7 +80,7 @@ def gather(folders: Iterable[Path], out: Path) -> int:
         If a folder has none.
     """
     target = out / "trainings"
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for folder in folders:
         records = sorted((folder / "trainings").glob("*.json"))
         if not records and not (folder / "sweep.json").is_file():  # a small shard may have nothing to train

@@ -19,6 +19,7 @@ from cimest.config.loader import resolved
 from cimest.explore.axes import Axis
 from cimest.explore.cost import Table, figures, price_space
 from cimest.explore.front import pareto, sensitivities
+from cimest.explore.limits import beyond
 from cimest.explore.metrics import METRICS
 from cimest.explore.space import Space
 from cimest.explore.sweep import Sweep
@@ -114,6 +115,7 @@ def run_sweep(
         "points": space.size,
         "refused": {reason: int((refused == 1 + i).sum()) for i, reason in enumerate(reasons)},
         "feasible": int(good.sum()),
+        "beyond_limits": beyond(sweep.limits, table, refused),
         "front": int(table["front"].sum()),
         "points_per_second": rate,
         "looped": [axis.name for axis in space.looped],

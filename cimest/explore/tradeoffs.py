@@ -24,7 +24,7 @@ from cimest.explore.figures import (
 )
 from cimest.report.figures import DOUBLE, INK, MM, SINGLE, SOFT
 from cimest.report.groups import GROUPS
-from hwlib.components.dram import kinds
+from hwlib.components.dram import Dram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,8 +122,10 @@ def roofline(frame: DataFrame, summary: dict[str, Any]) -> Figure:
     good = frame[frame["feasible"].astype(bool) & np.isfinite(frame["ops_per_dram_byte"].to_numpy(float))]
     best = frame.loc[best_row(frame, summary)]
     on = good["front"].astype(bool)
-    kind = best.get("chip.dram.kind", best.get("chip.dram", summary["experiment"]["chip"]["dram"]["kind"]))
-    bandwidth = kinds()[str(kind)]["bandwidth"] / 8  # byte/s
+    given = summary["experiment"]["chip"]["dram"]
+    kind = best.get("chip.dram.kind", best.get("chip.dram", given["kind"]))
+    devices = best.get("chip.dram.devices", given["devices"])
+    bandwidth = float(Dram(str(kind), devices).bandwidth) / 8  # byte/s
     figure, [[axes]] = figure_of(DOUBLE * 0.62, 74 * MM)
     behind = good[~on].sample(min(int((~on).sum()), DRAWN), random_state=0)
     many = len(behind) > 500

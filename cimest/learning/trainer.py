@@ -336,8 +336,9 @@ class Trainer:
 
     def activity(self) -> Activity:
         """What the training made the hardware do, averaged over all of it."""
-        choice = self.experiment
-        origin = f"measured over {len(self.history)} epochs of {choice.network.name} on {choice.dataset.name}"
+        choice, count = self.experiment, len(self.history)
+        epochs = "1 epoch" if count == 1 else f"{count} epochs"
+        origin = f"measured over {epochs} of {choice.network.name} on {choice.dataset.name}"
         return self.census.activity(origin, self.arrays(), self.ledger.reads())
 
     def entries(self) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cimest.report.figures import DOUBLE, MM, save, style
 from cimest.report.groups import label
+from cimest.result import make_folder
 from hwlib.scaling import table
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def scaling() -> Figure:
 
 def write(out: Path) -> None:
     """Write the figure in three formats."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with style():
         figure = scaling()
     for kind in ("svg", "png", "pdf"):

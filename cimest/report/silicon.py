@@ -15,6 +15,7 @@ from cimest.report.groups import label
 from cimest.report.headline import number
 from cimest.report.page import inline
 from cimest.report.templating import template
+from cimest.result import make_folder
 from cimest.validate.silicon import HOLDS, UNITS, Compared, Silicon
 from cimest.validate.silicon_chips import published
 from cimest.validate.silicon_fit import ALIKE, NAMES, RIDGE, TOTAL
@@ -206,7 +207,7 @@ def chip_terms(row: Compared, factors: Factors) -> list[str]:
 
 def write(study: Silicon, out: Path) -> None:
     """Write the page, its figure in three formats, and what an estimate needs of the fit."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with style():
         figure = beside(study)
         drawn = {kind: save(figure, kind) for kind in ("svg", "png", "pdf")}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cimest.compare import reached
 from cimest.report.figures import DOUBLE, INK, save, scaled, style
 from cimest.report.headline import number
+from cimest.result import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +22,9 @@ TOTAL, LESS, MORE = "#332288", "#44aa99", "#cc6677"
 """Of Tol's muted scheme, like all figures."""
 
 
-def waterfall(steps: Sequence[Step], totals: Mapping[int, str] | None = None) -> Figure:
+def waterfall(
+    steps: Sequence[Step], totals: Mapping[int, str] | None = None, sample: str = "training sample"
+) -> Figure:
     """Draw the steps, energy to the left and time to the right; from each total to the next in panels of their own.
 
     Parameters
@@ -30,6 +33,8 @@ def waterfall(steps: Sequence[Step], totals: Mapping[int, str] | None = None) ->
     totals : mapping, optional
         Place of a step to the name of what is reached with it, drawn as a whole bar, the first and the last among them;
         by default those, A and B.
+    sample : str
+        What energy and time are of.
     """
     from matplotlib.figure import Figure
 
@@ -43,7 +48,7 @@ def waterfall(steps: Sequence[Step], totals: Mapping[int, str] | None = None) ->
             values = [getattr(step, key) for step in part]
             factor, shown = scaled(min(values), unit)
             _bars(panel, [value * factor for value in values])
-            panel.set_xlabel(f"{'Energy' if key == 'energy' else 'Time'} per training sample ({shown})")
+            panel.set_xlabel(f"{'Energy' if key == 'energy' else 'Time'} per {sample} ({shown})")
         choices = ["\n".join(reached(step)) for step in part[1:]]
         panels[0].set_yticks(range(len(part) + 1), [names[0], *choices, names[1]], fontsize=6.5)
         panels[0].set_ylim(len(part) + 0.6, -0.6)
@@ -66,11 +71,11 @@ def _bars(panel: Any, values: list[float]) -> None:
     panel.tick_params(axis="y", length=0)
 
 
-def write(steps: Sequence[Step], answer: dict[str, Any], out: Path) -> None:
-    """Write compare.json and the figure in three formats."""
-    out.mkdir(parents=True, exist_ok=True)
+def write(steps: Sequence[Step], answer: dict[str, Any], out: Path, sample: str = "training sample") -> None:
+    """Write compare.json and the figure in three formats; `sample` is what energy and time are of."""
+    make_folder(out)
     (out / "compare.json").write_text(json.dumps(answer, indent=2, allow_nan=False) + "\n")
     with style():
-        figure = waterfall(steps)
+        figure = waterfall(steps, sample=sample)
     for kind in ("svg", "png", "pdf"):
         (out / f"waterfall.{kind}").write_bytes(save(figure, kind))

@@ -1,9 +1,14 @@
 """Designs that several tests share."""
 
+import contextlib
 import importlib.util
 import sys
 
+import pytest
+
 from cimest.config import Experiment
+from cimest.learning import Trainer
+from cimest.run import run
 from hwlib.devices import load_device
 
 
@@ -22,6 +27,24 @@ def script(path):
     sys.modules[spec.name] = module  # its dataclasses look for it there
     spec.loader.exec_module(module)
     return module
+
+
+def stopped_run(experiment, out):
+    """Run an experiment until Ctrl-C in its second epoch."""
+    train = Trainer.run
+
+    def stopped(self, callback, checkpoints):
+        def then_stop(step):
+            callback(step)
+            if step.epoch == 2:
+                raise KeyboardInterrupt
+
+        return train(self, then_stop, checkpoints)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Trainer, "run", stopped)
+        with contextlib.suppress(KeyboardInterrupt):
+            run(experiment, out, quiet=True)
 
 
 def vgg8(**sections):

@@ -12,8 +12,9 @@ from cimest.estimate import energies
 from cimest.explore.dataflow import optimise
 from cimest.explore.dataflow_space import CHOICES, SIZES, with_sizes
 from cimest.pricing import price_experiment
-from cimest.run import estimate
-from tests.cimest.designs import experiment, vgg8
+from cimest.result import read_result
+from cimest.run import estimate, run
+from tests.cimest.designs import experiment, stopped_run, vgg8
 from tests.cimest.test_run import LENET
 
 
@@ -144,6 +145,55 @@ def test_a_run_is_compared_with_its_own_activity(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["steps"]) == 1
     assert main(["compare", str(tmp_path), "--with", "seed=1"]) == 2
     assert "finished run" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of a run of two epochs, and of the same one stopped after its first."""
+    small = load(LENET, ["dataset.train=50", "dataset.test=20", "training.epochs=2", "training.batch=25"])
+    whole, stopped = (tmp_path_factory.mktemp(name) for name in ("whole", "stopped"))
+    run(small, whole, quiet=True)
+    stopped_run(small, stopped)
+    return stopped, whole
+
+
+def test_runs_are_compared_by_what_they_reached_and_took(runs, capsys):
+    """As each result.json says; the stopped one took one epoch of two, of 50 images each."""
+    results = [read_result(folder) for folder in runs]
+    assert main(["compare", *map(str, runs), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["accuracy"] == [result["accuracy"] for result in results]
+    for figures, result, samples in zip(answer["metrics"], results, (50, 100), strict=True):
+        for key in ("training_energy_j", "training_time_s"):
+            assert figures[key] == pytest.approx(result["metrics"][key], rel=1e-12)
+        assert figures["training_energy_j"] == pytest.approx(samples * figures["energy_per_sample_j"], rel=1e-12)
+
+
+def test_figures_are_written_as_in_other_tables(runs, capsys):
+    """With units, and names without underscores."""
+    assert main(["compare", *map(str, runs)]) == 0
+    figures = capsys.readouterr().out.partition("B/A")[2]
+    for name in ("Test accuracy", "Training energy", "Training time", "Bottleneck", "backward ADC", "mm²", "nJ", "µs"):
+        assert name in figures
+    assert "_" not in figures
+    assert "10⁻" not in figures
+
+
+def test_an_experiment_is_not_compared_with_itself(capsys):
+    assert main(["compare", str(LENET), "--set", "seed=1"]) == 2
+    assert "name B, or say with --with" in capsys.readouterr().err
+
+
+def test_inference_has_no_bar_of_converters_that_it_lacks(tmp_path, capsys):
+    """The bits of the backward ADC follow those of the other, but a chip that infers has none."""
+    arguments = ["--set", "training=none", "--with", "chip.adc.bits=4", "--out", str(tmp_path), "--json"]
+    assert main(["compare", str(LENET), *arguments]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [step["choice"] for step in answer["steps"]] == ["", "chip.adc.bits"]
+    assert answer["steps"][-1]["energy"] == pytest.approx(answer["metrics"][1]["energy_per_sample_j"], rel=1e-12)
+    drawing = (tmp_path / "waterfall.svg").read_text()
+    assert "per inference" in drawing
+    assert "training sample" not in drawing
 
 
 def test_sections_of_the_same_name_show_what_differs():
