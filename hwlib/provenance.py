@@ -43,15 +43,21 @@ def uses(*keys: str) -> None:
         current.sources.update(keys)
 
 
+def departs(how: str) -> None:
+    """Note in the open record how a result departs from its data."""
+    if (current := _open.get()) is not None:
+        current.extrapolations.add(how)
+
+
 def check_range(what: str, value: float | np.ndarray, low: float, high: float, unit: str = "") -> None:
     """Note in the open record when `value` leaves the range for which a model's data hold."""
-    if (current := _open.get()) is None:
+    if _open.get() is None:
         return
     smallest, largest = np.min(value), np.max(value)
     if smallest < low or largest > high:
         worst = smallest if smallest < low else largest
         given = f"{what} = {worst:.4g} {unit}".rstrip()
-        current.extrapolations.add(f"{given} lies outside its data ({low:g} to {high:g})")
+        departs(f"{given} lies outside its data ({low:g} to {high:g})")
 
 
 @cache

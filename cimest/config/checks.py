@@ -119,7 +119,7 @@ def names(root: Entry, folder: Callable[[Entry], Path]) -> list[Problem]:
     from cimest.mapping.part import COMMON_ADCS, adc_kinds
     from cimest.network import NETWORKS, arguments
     from cimest.rules import RULES
-    from hwlib.technology import technology_names
+    from hwlib.technology import nodes_of, technology_names
 
     problems: list[Problem] = []
     dataset = _named(root, ("dataset", "name"), DATASETS, problems)
@@ -137,11 +137,12 @@ def names(root: Entry, folder: Callable[[Entry], Path]) -> list[Problem]:
             problems.append(unknown_name(UnknownName("kind of ADC", entry.value, adc_kinds()), entry, path))
     technology = root.at(("chip", "technology"))
     if technology and isinstance(technology.value, str):
-        allowed = technology_names()
-        if technology.value.replace(" ", "").lower() not in allowed:
-            problems.append(
-                unknown_name(UnknownName("technology", technology.value, allowed), technology, ("chip", "technology"))
-            )
+        try:
+            nodes_of(technology.value)
+        except UnknownName as error:
+            message = f"no technology is named {error.name!r}"
+            hint = f"allowed: {', '.join(technology_names())}, and nodes between two whose transistors are alike"
+            problems.append(Problem(technology.place, "chip.technology", message, hint, error.name))
     return problems
 
 

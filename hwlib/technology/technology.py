@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import yaml
 
 from hwlib.component import Real
-from hwlib.provenance import check_range, uses
+from hwlib.provenance import check_range, departs, uses
 from hwlib.registry import UnknownName
 
 ROADMAPS = ("hp", "lstp")
@@ -142,8 +144,52 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def technology_names() -> list[str]:
-    """Names of the nodes, smallest first."""
+    """Names of the nodes that have data, smallest first."""
     return sorted(_files(), key=lambda name: int(name.removesuffix("nm")))
+
+
+def nodes_of(name: str) -> tuple[str, ...]:
+    """The node of a name that has data, or the smaller and the larger one that `load_technology` interpolates between.
+
+    Raises
+    ------
+    UnknownName
+        If the name is no node, or one beyond the data, or between planar transistors and fins.
+    """
+    key = name.replace(" ", "").lower()
+    if key in _files():
+        return (key,)
+    if re.fullmatch(r"\d+(\.\d+)?nm", key):
+        for small, large in pairwise(technology_names()):
+            alike = ("fins" in _data(small)) == ("fins" in _data(large))
+            if alike and _data(small)["node"] < _metres(key) < _data(large)["node"]:
+                return small, large
+    raise UnknownName("technology", name, technology_names())
+
+
+def _metres(key: str) -> float:
+    return float(key.removesuffix("nm")) * 1e-9
+
+
+@cache
+def _interpolated(key: str) -> dict[str, Any]:
+    """Data of a node, from those of its neighbours where it has none of its own."""
+    small, *large = (_data(node) for node in nodes_of(key))
+    if not large:
+        return small
+    share = np.log(_metres(key) / small["node"]) / np.log(large[0]["node"] / small["node"])
+    return _between(small, large[0], float(share)) | {"source": small["source"], "range": small["range"]}
+
+
+def _between(one: Any, other: Any, share: float) -> Any:
+    """Numbers on the way from one to the other, by ratios, or by differences where one of them is zero."""
+    if isinstance(one, Mapping):
+        return {key: _between(value, other[key], share) for key, value in one.items() if key in other}
+    if isinstance(one, list):
+        return [_between(*pair, share) for pair in zip(one, other, strict=True)]
+    if isinstance(one, str):
+        return one
+    return one ** (1 - share) * other**share if one > 0 and other > 0 else one + (other - one) * share
 
 
 def load_technology(
@@ -158,12 +204,13 @@ def load_technology(
 
     Between the tabulated 300 and 400 K on-currents are linear in temperature and off-currents exponential, as the
     current below threshold is; both are constant beyond. On-currents follow (supply - vth)^1.3 (alpha-power law);
-    thresholds and off-currents do not move with the supply. These are our choices where the source has nothing.
+    thresholds and off-currents do not move with the supply. A node between two that have data has each of their numbers
+    as a power of the feature size between them. These are our choices where the source has nothing.
 
     Parameters
     ----------
     name : str
-        One of `technology_names()`; `22 nm` is `22nm`.
+        One of `technology_names()`, or a node between two of them whose transistors are alike: `28nm`, `28 nm`.
     roadmap : str
         `hp` or `lstp`.
     temperature : float or array
@@ -183,19 +230,20 @@ def load_technology(
     ValueError
         If the supply does not exceed the threshold.
     """
-    key = name.replace(" ", "").lower()
-    if key not in _files():
-        raise UnknownName("technology", name, _files())
+    key, nodes = name.replace(" ", "").lower(), nodes_of(name)
     if roadmap not in ROADMAPS:
         raise UnknownName("roadmap", roadmap, ROADMAPS)
     if corner not in CORNERS:
         raise UnknownName("corner", corner, CORNERS)
-    data = _data(key)
+    data = _interpolated(key)
     mos, wire, fins = data[roadmap], data["wire"], data.get("fins", {})
     vdd = mos["vdd"] if supply is None else supply
     if np.any(np.asarray(vdd) <= mos["vth"]):
         raise ValueError(f"a supply of {np.min(vdd):g} V does not exceed the threshold of {key}, {mos['vth']:g} V")
     uses(data["source"])
+    if len(nodes) > 1:
+        uses("own_choice")
+        departs(f"{key} has no data of its own: interpolated between {' and '.join(nodes)}")
     coldest, hottest = data["range"]["temperature"]
     check_range("temperature", temperature, coldest, hottest, "K")
     if supply is not None:
@@ -215,7 +263,7 @@ def load_technology(
     return Technology(
         name=key,
         roadmap=roadmap,
-        node=data["node"],
+        node=_metres(key),
         temperature=temperature,
         vdd=vdd,
         vth=mos["vth"],

@@ -1,6 +1,7 @@
 """Technology data and how they move with temperature and supply."""
 
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -45,6 +46,32 @@ def test_interpolated_wire_of_10_nm_lies_between_its_neighbours():
     for field in ("wire_width", "wire_aspect_ratio", "wire_resistivity", "wire_resistance"):
         low, high = sorted((getattr(small, field), getattr(large, field)))
         assert low < getattr(middle, field) < high
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "large"), [("28nm", "22nm", "32nm"), ("40 nm", "32nm", "45nm"), ("12nm", "10nm", "14nm")]
+)
+@pytest.mark.parametrize("roadmap", ["hp", "lstp"])
+def test_a_node_without_data_lies_between_its_neighbours_and_says_so(name, small, large, roadmap):
+    with record() as found:
+        middle = load_technology(name, roadmap)
+    (note,) = found.extrapolations
+    assert note == f"{middle.name} has no data of its own: interpolated between {small} and {large}"
+    one, other = (load_technology(each, roadmap) for each in (small, large))
+    assert middle.finfet == one.finfet
+    for field in fields(middle):
+        values = [getattr(each, field.name) for each in (one, middle, other)]
+        if isinstance(values[0], float):
+            low, high = sorted((values[0], values[2]))
+            assert low * (1 - 1e-12) <= values[1] <= high * (1 + 1e-12), field.name  # but for rounding
+    share = np.log(middle.node / one.node) / np.log(other.node / one.node)
+    assert middle.vdd == pytest.approx(one.vdd * (other.vdd / one.vdd) ** share)
+
+
+@pytest.mark.parametrize("name", ["16nm", "5nm", "180nm", "28", "twenty"])
+def test_nodes_beyond_the_data_or_between_planar_transistors_and_fins_are_refused(name):
+    with pytest.raises(UnknownName, match="technology"):
+        load_technology(name)
 
 
 def test_replaced_data_fit_their_neighbours():
