@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -43,7 +44,17 @@ def parse(value: Any, unit: str) -> float:
     except ValueError:
         raise
     except Exception as problem:  # pint raises a dozen kinds, one for each way a text can be wrong
-        raise ValueError(f"{value!r} is not a quantity in {unit}: {problem}") from None
+        raise ValueError(f"{value!r} is not a quantity in {unit}: {_meant(value, unit) or problem}") from None
+
+
+def _meant(text: str, unit: str) -> str:
+    """Units of the same letters as those of a text, in capitals where they belong; empty if there are none."""
+    number, letters = re.match(r"\s*([-+.\deE]*)\s*(.*?)\s*$", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    names = [f"{prefix}{name}" for name in ("bit", "B") for prefix in ("", "k", "M", "G")] if unit == "bit" else [
+        f"{prefix}{unit}" for prefix in PREFIXES.values()
+    ]  # fmt: skip
+    found = [f"{number} {name}".strip() for name in names if name.casefold() == letters.casefold()]
+    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 @cache
