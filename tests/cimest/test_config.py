@@ -348,6 +348,7 @@ def test_override_replaces(write):
         ("chip.adc.bit=4", "--set chip.adc.bit=4: chip.adc.bit: no such key (did you mean chip.adc.bits?)"),
         ("adc.bits=4", "--set adc.bits=4: adc.bits: no such key (did you mean chip.adc.bits?)"),
         ("seed", "--set seed: has no value (write it as key.path=value)"),
+        ("chip.clock=20 GHz", "chip.clock: 20 GHz is more than 10 GHz (allowed: more than 0 Hz, 10 GHz or less)"),
         ("chip.adc.bits=64", "--set chip.adc.bits=64: chip.adc.bits: 64 is more than 12 (allowed: 1 to 12)"),
         ("chip.adc={bits: 3", "--set chip.adc={bits: 3: not YAML: did not find expected ',' or '}'"),
         ("seed=010", "--set seed=010: seed: 010 is octal"),
