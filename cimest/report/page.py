@@ -188,12 +188,29 @@ def chip(result: dict[str, Any]) -> str:
 
 
 def activity(result: dict[str, Any]) -> tuple[list[str], Rows]:
-    """Heading and rows of the activity of each layer; what is zero in all of them is left out."""
-    measured = result["activity"]
-    names = [name for name in next(iter(measured.values()), {}) if any(entry[name] for entry in measured.values())]
+    """Heading and rows of the activity that the chip has a use for, and that is not zero in all layers."""
+    measured, idle = result["activity"], _unused(result["experiment"])
+    names = [
+        name
+        for name in next(iter(measured.values()), {})
+        if not name.startswith(idle) and any(entry[name] for entry in measured.values())
+    ]
     return ["layer", *map(label, names)], [
         [layer, *(number(entry[key]) for key in names)] for layer, entry in measured.items()
     ]
+
+
+def _unused(experiment: dict[str, Any]) -> tuple[str, ...]:
+    """Starts of the names of activity that a chip has no use for."""
+    chip, inferring = experiment["chip"], experiment["training"]["kind"] == "none"
+    of_trains, of_rows = ("train", "transfer"), ("updated", "pulses", "longest", "rows_written")
+    in_array = chip["weight_gradient"]["unit"] == "in_array"
+    found = of_rows if in_array else of_trains
+    found += ("error", "most_written", *of_rows, *of_trains, "backward") if inferring else ()
+    found += ("input_power", "error_power", "forward_reads", "backward_reads") * (
+        chip["periphery"]["kind"] == "bit_serial"
+    )
+    return found + ("write_rounds",) * (chip["write"]["verify"] == "none")
 
 
 def calibration(used: dict[str, Any]) -> str:

@@ -150,6 +150,10 @@ def test_rows_of_the_page_are_as_long_as_their_headings(rule, tmp_path):
     assert all(len(set(table)) == 1 for table in tables), tables
     assert ('<th scope="col" class="number">transfer</th>' in page) == (rule == "tiki_taka_v2")
     assert "1.23 %" in page  # clipped forward
+    headings = set(re.findall(r'<th scope="col" class="number">(.*?)</th>', page))
+    of_trains, of_rows = {"transferred", "transfer pulses"}, {"updated up", "rows written"}
+    assert headings & (of_trains | of_rows) == (of_trains if rule == "tiki_taka_v2" else of_rows)
+    assert "input power" not in headings  # of lines that take whole words
     assert "<code>cimest run</code>" in page
 
 
