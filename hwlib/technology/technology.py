@@ -168,7 +168,7 @@ def nodes_of(name: str) -> tuple[str, ...]:
 
 
 def _metres(key: str) -> float:
-    return float(key.removesuffix("nm")) * 1e-9
+    return float(f"{key.removesuffix('nm')}e-9")
 
 
 @cache

@@ -240,7 +240,7 @@ def test_page_has_every_figure_of_merit(trained):
 def test_page_names_sources_reasons_and_warnings(estimated):
     result, dataset = estimated
     result = result | {"warnings": ["this is a warning"]}
-    text = html.unescape(page(result, dataset))
+    text = re.sub("</?code>", "`", html.unescape(page(result, dataset)))
     assert "DNN+NeuroSim V2.0: An End-to-End Benchmarking Framework" in text  # the array model is peng2021neurosim_v2's
     assert text.index("this is a warning") < text.index("Test accuracy")
     assert all(reason in text for reason in result["absent"].values())

@@ -112,7 +112,7 @@ def test_mistakes_are_located(tmp_path, text, place, message):
 
 def test_all_bad_values_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        read_sweep(write(tmp_path, "axes: {chip.adc.bits: [3, 40, 50], chip.technology: [23nm]}"))
+        read_sweep(write(tmp_path, "axes: {chip.adc.bits: [3, 40, 50], chip.technology: [16nm]}"))
     assert len(caught.value.problems) == 3
 
 
