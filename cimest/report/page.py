@@ -205,7 +205,7 @@ def _unused(experiment: dict[str, Any]) -> tuple[str, ...]:
     chip, inferring = experiment["chip"], experiment["training"]["kind"] == "none"
     of_trains, of_rows = ("train", "transfer"), ("updated", "pulses", "longest", "rows_written")
     in_array = chip["weight_gradient"]["unit"] == "in_array"
-    found = of_rows if in_array else of_trains
+    found: tuple[str, ...] = of_rows if in_array else of_trains
     found += ("error", "most_written", *of_rows, *of_trains, "backward") if inferring else ()
     found += ("input_power", "error_power", "forward_reads", "backward_reads") * (
         chip["periphery"]["kind"] == "bit_serial"
